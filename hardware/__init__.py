@@ -1,0 +1,1 @@
+"""What is, or stands in for, a SpiNNaker board."""

@@ -1,0 +1,1 @@
+"""Descriptions of SpiNNaker boards, one JSON file each."""

@@ -1,0 +1,161 @@
+"""Find, start, health-check and stop a software board."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from .constants import SCP_PORT, Command
+from .emulator.layout import load_layout
+from .errors import BoardDied
+from .packets import HOST_PORT, NO_TAG, REPLY_EXPECTED, Scp, Sdp, encode_datagram, encode_scp
+
+_START_S = 30.0
+_STOP_S = 3.0
+_ANSWER_S = 5.0
+
+
+def ask_version(address: str, timeout_s: float, port: int = SCP_PORT) -> bytes | None:
+    """Ask a board who it is; its answer, or None when none comes in time.
+
+    Raises ConnectionRefusedError when the host says that nobody listens, OSError when the name
+    does not resolve or there is no way there.
+    """
+    request = Sdp(
+        REPLY_EXPECTED, NO_TAG, 0, HOST_PORT, 0, 0, encode_scp(Scp(Command.VER, 0, 0, 0, 0, b""))
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect((address, port))
+        deadline = time.monotonic() + timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            sock.settimeout(min(left, 0.5))
+            sock.send(encode_datagram(request))
+            try:
+                return sock.recv(1024)
+            except TimeoutError:
+                continue
+    return None
+
+
+class SoftwareBoard:
+    """A software board in a process of its own, for as long as the context lasts.
+
+    `version` is 3 (SpiNN-3, 4 chips) or 5 (SpiNN-5, 48 chips); `log` a file for its messages, by
+    default a temporary one. Raises UnknownBoard for another version and BoardDied when the process
+    does not start.
+    """
+
+    def __init__(self, version: int = 5, log: str | Path | None = None) -> None:
+        self.layout = load_layout(version)
+        self.version = version
+        self.address = ""
+        self._log_path = log
+        self._log: IO[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def origin(self) -> str:
+        """What a result of this board comes from."""
+        return f"software board ({self.layout.name}, ideal timing)"
+
+    @property
+    def pid(self) -> int | None:
+        """The process number while the board runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> SoftwareBoard:
+        """Start the process and wait until it listens."""
+        self._log = open(self._log_path, "ab") if self._log_path else tempfile.TemporaryFile()
+        package = __package__ or "hardware"
+        top = sys.modules[package.partition(".")[0]].__file__
+        path = [str(Path(top).parent.parent)] if top else []
+        environment = dict(os.environ)
+        environment["PYTHONPATH"] = os.pathsep.join(
+            path + [entry for entry in [environment.get("PYTHONPATH", "")] if entry]
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{package}.server", f"--version={self.version}"]
+            + ["--watch-stdin"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+        )
+        word, _, rest = self._first_line().partition(" ")
+        if word != "ready":
+            self.stop()
+            raise BoardDied(f"the software board did not start: {rest or self._last_words()}")
+        self.address = rest
+        return self
+
+    def _first_line(self) -> str:
+        assert self._process is not None and self._process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            if not selector.select(_START_S):
+                return f"failed no sign of life within {_START_S:.0f} s"
+        return self._process.stdout.readline().decode().strip()
+
+    def _last_words(self) -> str:
+        if self._log is None:
+            return "no log"
+        if self._log_path:
+            text = Path(self._log_path).read_text(errors="replace")
+        else:
+            self._log.seek(0)
+            text = self._log.read().decode(errors="replace")
+        lines = text.strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def check(self) -> None:
+        """Make sure that the board is there and answers; BoardDied if not."""
+        if self._process is None:
+            raise BoardDied("the software board has not been started")
+        code = self._process.poll()
+        if code is not None:
+            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            raise BoardDied(f"the software board has ended ({how}): {self._last_words()}")
+        try:
+            answer = ask_version(self.address, _ANSWER_S)
+        except OSError:
+            answer = None
+        if answer is None:
+            raise BoardDied(
+                f"the software board at {self.address} does not answer within {_ANSWER_S:.0f} s"
+            )
+
+    def stop(self) -> None:
+        """Stop the process, by force if it must be; safe to call twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.stdin:
+                process.stdin.close()
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdout:
+                process.stdout.close()
+        log, self._log = self._log, None
+        if log is not None:
+            log.close()
+
+    def __enter__(self) -> SoftwareBoard:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()

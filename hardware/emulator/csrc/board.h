@@ -1,0 +1,221 @@
+/* The parts of a SpiNNaker chip and the boards made of them.
+ *
+ * Each part has a file of its own: cpu.c (the ARM968 core), timer.c, vic.c (interrupt controller),
+ * dma.c, comms.c (communications controller), router.c, sysctl.c (system controller), chip.c (the
+ * address map) and board.c (the scheduler, which states the order of events). All state hangs off
+ * one board; nothing is global, so several boards can live in one process.
+ *
+ * Addresses, register offsets and interrupt numbers are those of the SpiNNaker data sheet and of
+ * spinnaker_tools' include/spinnaker.h.
+ */
+#ifndef SPIKINGCONVNET_BOARD_H
+#define SPIKINGCONVNET_BOARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cpu.h"
+
+enum {
+    CORES_PER_CHIP = 18,
+    LINKS_PER_CHIP = 6,
+    TIMERS_PER_CORE = 2,
+    ITCM_SIZE = 0x8000,
+    DTCM_BASE = 0x400000,
+    DTCM_SIZE = 0x10000,
+    SYSRAM_SIZE = 0x8000,
+    ROUTER_ENTRIES = 1024,
+    P2P_WORDS = 8192,
+    CYCLES_PER_MS = 200000, /* the cores run at 200 MHz */
+};
+
+#define NEVER UINT64_MAX
+
+/* Interrupt sources of the vectored interrupt controller. */
+enum interrupt_source {
+    INT_SOFTWARE = 1,
+    INT_TIMER1 = 4,
+    INT_TIMER2 = 5,
+    INT_CC_READY = 6,
+    INT_CC_TX_EMPTY = 11,
+    INT_DMA_DONE = 12,
+    INT_CPU = 18,
+    INT_CC_TX_NOT_FULL = 23,
+    INT_CC_MULTICAST = 24, /* 25 point to point, 26 nearest neighbour, 27 fixed route */
+};
+
+typedef struct board board_t;
+typedef struct chip chip_t;
+typedef struct core core_t;
+
+/* A packet: `control` is the control byte, bits 7:6 the type, bit 1 "has a payload". */
+typedef struct {
+    uint32_t key, payload;
+    uint8_t control;
+} packet_t;
+
+enum packet_type { PACKET_MULTICAST, PACKET_P2P, PACKET_NEIGHBOUR, PACKET_FIXED_ROUTE };
+
+typedef struct {
+    uint32_t load, background, control;
+    uint32_t stopped_count; /* the count while the timer is disabled */
+    bool expired;           /* raw interrupt */
+} timer_t_;
+
+typedef struct {
+    uint32_t lines; /* what the peripherals assert */
+    uint32_t soft;  /* software interrupts */
+    uint32_t enable, select;
+    uint32_t vector[16], control[16], default_vector;
+    uint8_t slot_of[32];     /* source -> slot, 16 = the default vector */
+    uint8_t in_service[18];  /* slots being served, innermost last */
+    uint8_t depth;
+} vic_t;
+
+typedef struct {
+    uint32_t system_address, tcm_address, description, control, global;
+    uint32_t completions; /* transfers done and not yet acknowledged */
+    uint64_t bytes;
+} dma_t;
+
+typedef struct {
+    uint32_t tx_control, tx_payload;
+    bool tx_has_payload;
+    packet_t *queue; /* ring of received packets; capacity is a power of two */
+    uint32_t head, count, capacity;
+    uint32_t credit; /* how many may still be handed over before the next wait */
+    uint64_t sent, received;
+} comms_t;
+
+enum core_state { CORE_OFF, CORE_READY, CORE_WAITING, CORE_DEAD };
+
+struct core {
+    cpu_t cpu;
+    chip_t *chip;
+    uint32_t index; /* of the core on the board: chip index * 18 + virtual core */
+    uint8_t id;     /* on the chip; physical and virtual numbers are the same */
+    uint8_t state;
+    bool queued;    /* is in the ready or the hog queue */
+    bool in_inbox;  /* has packets that wait to be handed over */
+    uint64_t waited_at; /* instruction count when the core last waited */
+    uint64_t polls, polled_at; /* cycles spent reading a counter at time `polled_at` */
+    timer_t_ timer[TIMERS_PER_CORE];
+    vic_t vic;
+    dma_t dma;
+    comms_t comms;
+    bool touched;       /* has used a register that a dozing core may not use, see doze.c */
+    struct doze *doze;
+};
+
+typedef struct {
+    uint32_t route[ROUTER_ENTRIES], key[ROUTER_ENTRIES], mask[ROUTER_ENTRIES];
+    uint32_t used; /* one more than the highest entry ever written */
+    uint32_t p2p[P2P_WORDS];
+    uint32_t control, fixed_route, diagnostics_enable;
+    uint32_t filter[16], counter[16];
+    uint16_t counts[32]; /* packet class -> filters that match it, see router.c */
+    struct {
+        uint32_t key, generation, entry;
+    } cache[4096];
+    uint32_t generation;
+} router_t;
+
+struct chip {
+    board_t *board;
+    uint32_t index;
+    uint8_t x, y, cores;
+    bool attention; /* an application core has signalled the monitor */
+    uint8_t *sdram;
+    uint8_t sysram[SYSRAM_SIZE];
+    chip_t *neighbour[LINKS_PER_CHIP];
+    uint32_t flags, locks, interrupts, cpu_ok, disabled;
+    router_t router;
+    core_t core[CORES_PER_CHIP];
+};
+
+/* A first-in first-out queue of cores; holds each core at most once. */
+typedef struct {
+    core_t **item;
+    uint32_t head, count, capacity;
+} core_queue_t;
+
+struct board {
+    chip_t *chip;
+    uint32_t chips;
+    uint32_t sdram_size;
+    uint64_t now;                /* cycles since start */
+    uint64_t *expiry;            /* of each timer of each core, NEVER when stopped */
+    core_queue_t ready, hogs, inbox;
+    int64_t allowance;           /* instructions left in this call of board_run */
+    core_t *running;             /* the core that executes now, or NULL */
+    bool attention;              /* some chip's monitor is wanted */
+    uint32_t deaths;             /* cores that have left the scheduler by a fault */
+};
+
+/* vic.c */
+void vic_reset(core_t *core);
+void vic_line(core_t *core, enum interrupt_source source, bool asserted);
+uint32_t vic_read(core_t *core, uint32_t offset);
+void vic_write(core_t *core, uint32_t offset, uint32_t value);
+
+/* timer.c */
+void timer_reset(core_t *core);
+void timer_expire(core_t *core, int which);
+bool timer_interrupts(const core_t *core, int which);
+uint64_t timer_period(const core_t *core, int which);
+uint32_t timer_read(core_t *core, uint32_t offset);
+void timer_write(core_t *core, uint32_t offset, uint32_t value);
+
+/* dma.c */
+void dma_reset(core_t *core);
+uint32_t dma_read(core_t *core, uint32_t offset);
+void dma_write(core_t *core, uint32_t offset, uint32_t value);
+
+/* comms.c */
+void comms_reset(core_t *core);
+void comms_free(core_t *core);
+void comms_receive(core_t *core, packet_t packet);
+void comms_hand_over(core_t *core);
+uint32_t comms_read(core_t *core, uint32_t offset);
+void comms_write(core_t *core, uint32_t offset, uint32_t value);
+
+/* router.c */
+void router_reset(chip_t *chip);
+void router_send(core_t *from, packet_t packet);
+uint32_t router_read(chip_t *chip, uint32_t offset);
+void router_write(chip_t *chip, uint32_t offset, uint32_t value);
+
+/* sysctl.c */
+void sysctl_reset(chip_t *chip);
+uint32_t sysctl_read(chip_t *chip, uint32_t offset);
+void sysctl_write(chip_t *chip, uint32_t offset, uint32_t value);
+
+/* chip.c: the address map as the monitor and the application cores see it */
+uint8_t *chip_memory(chip_t *chip, uint32_t address, uint32_t length);
+bool chip_is_register(uint32_t address);
+uint32_t chip_read_register(chip_t *chip, uint32_t address);
+void chip_write_register(chip_t *chip, uint32_t address, uint32_t value);
+uint32_t core_bus_read(cpu_t *cpu, uint32_t address, int size);
+void core_bus_write(cpu_t *cpu, uint32_t address, uint32_t value, int size);
+uint8_t *core_memory(core_t *core, uint32_t address, uint32_t length);
+
+/* doze.c */
+enum { DOZE_PERIOD = 4000 }; /* cycles: only timers faster than this are considered */
+void doze_reset(core_t *core);
+void doze_free(core_t *core);
+void doze_consider(core_t *core);
+void doze_rouse(core_t *core);
+
+/* board.c */
+enum run_result { RUN_IDLE, RUN_ALLOWANCE, RUN_ATTENTION };
+int board_init(board_t *board, uint32_t chips, uint32_t sdram_size);
+void board_free(board_t *board);
+void board_reset_core(core_t *core);
+void board_start_core(core_t *core, uint32_t r0);
+void board_stop_core(core_t *core);
+void board_wake(core_t *core);
+void board_has_packets(core_t *core);
+enum run_result board_run(board_t *board, int64_t instructions, bool settle);
+
+#endif

@@ -1,0 +1,118 @@
+/* The two counter/timers of a core (ARM SP804), at offsets 0x00 and 0x20.
+ *
+ * A running timer is one number: the cycle at which it expires, kept in board->expiry where the
+ * scheduler finds the next one. LOAD restarts the count, BG_LOAD changes only what it restarts
+ * from. Handlers take no time here, but code that polls COUNT must see it move: each read costs
+ * POLL_CYCLES, forgotten when the board's time moves on.
+ */
+#include "board.h"
+
+enum { ONE_SHOT = 1, INTERRUPT = 0x20, PERIODIC = 0x40, ENABLED = 0x80, POLL_CYCLES = 40 };
+
+static uint64_t *expiry(core_t *core, int which) {
+    return &core->chip->board->expiry[core->index * TIMERS_PER_CORE + (uint32_t)which];
+}
+
+static unsigned prescale(const timer_t_ *timer) {
+    return ((timer->control >> 2) & 3) * 4; /* divide by 1, 16 or 256 */
+}
+
+static void start(core_t *core, int which, uint32_t count) {
+    timer_t_ *timer = &core->timer[which];
+    *expiry(core, which) = core->chip->board->now + ((uint64_t)count << prescale(timer));
+}
+
+static void update(core_t *core, int which) {
+    timer_t_ *timer = &core->timer[which];
+    vic_line(core, which == 0 ? INT_TIMER1 : INT_TIMER2,
+             timer->expired && (timer->control & INTERRUPT));
+}
+
+static uint32_t count(core_t *core, int which) {
+    timer_t_ *timer = &core->timer[which];
+    uint64_t now = core->chip->board->now, end = *expiry(core, which);
+    if (end == NEVER)
+        return timer->stopped_count;
+    if (core->polled_at != now) {
+        core->polled_at = now;
+        core->polls = 0;
+    }
+    core->polls += POLL_CYCLES;
+    now += core->polls;
+    return now >= end ? 0 : (uint32_t)((end - now) >> prescale(timer));
+}
+
+void timer_reset(core_t *core) {
+    for (int which = 0; which < TIMERS_PER_CORE; which++) {
+        core->timer[which] = (timer_t_){.stopped_count = 0xffffffff};
+        *expiry(core, which) = NEVER;
+    }
+}
+
+bool timer_interrupts(const core_t *core, int which) {
+    uint32_t bit = 1u << (which == 0 ? INT_TIMER1 : INT_TIMER2);
+    return (core->timer[which].control & INTERRUPT) && (core->vic.enable & bit);
+}
+
+uint64_t timer_period(const core_t *core, int which) {
+    return (uint64_t)core->timer[which].background << prescale(&core->timer[which]);
+}
+
+/* Called by the scheduler when the timer's time has come. */
+void timer_expire(core_t *core, int which) {
+    timer_t_ *timer = &core->timer[which];
+    if (timer->control & ONE_SHOT) {
+        *expiry(core, which) = NEVER;
+        timer->stopped_count = 0;
+        timer->control &= ~(uint32_t)ENABLED;
+    } else {
+        uint64_t period = timer->control & PERIODIC ? timer->background : 0xffffffffu;
+        *expiry(core, which) += (period ? period : 1) << prescale(timer);
+    }
+    timer->expired = true;
+    update(core, which);
+}
+
+uint32_t timer_read(core_t *core, uint32_t offset) {
+    int which = (offset >> 5) & 1;
+    timer_t_ *timer = &core->timer[which];
+    switch (offset & 0x1f) {
+    case 0x00: return timer->load;
+    case 0x04: return count(core, which);
+    case 0x08: return timer->control;
+    case 0x10: return timer->expired;
+    case 0x14: return timer->expired && (timer->control & INTERRUPT);
+    case 0x18: return timer->background;
+    default: return 0;
+    }
+}
+
+void timer_write(core_t *core, uint32_t offset, uint32_t value) {
+    int which = (offset >> 5) & 1;
+    timer_t_ *timer = &core->timer[which];
+    switch (offset & 0x1f) {
+    case 0x00:
+        timer->load = timer->background = timer->stopped_count = value;
+        if (timer->control & ENABLED)
+            start(core, which, value);
+        break;
+    case 0x08: {
+        bool was = timer->control & ENABLED, is = value & ENABLED;
+        if (was && !is) {
+            timer->stopped_count = count(core, which);
+            *expiry(core, which) = NEVER;
+        }
+        timer->control = value;
+        if (is && !was)
+            start(core, which, timer->stopped_count);
+        update(core, which);
+        break;
+    }
+    case 0x0c:
+        timer->expired = false;
+        update(core, which);
+        break;
+    case 0x18: timer->background = value; break;
+    default: break;
+    }
+}

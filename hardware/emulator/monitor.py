@@ -1,0 +1,410 @@
+"""The monitor of a chip, at the level of its SCP commands.
+
+`COMMANDS` maps each command to the function that carries it out: it takes the monitor and the
+message and returns the data of the answer, or raises `Refused` with the firmware's code. What is
+not in the table is refused as an unknown command. Sources: spinnaker_tools `scamp/scamp-cmd.c`,
+`scamp/scamp-app.c`, `sark/sark_base.c`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .. import constants as c
+from ..constants import Command, CoreState, Result, Signal
+from ..packets import Scp
+from . import loader, tags
+from .chip import SYSTEM, Chip
+
+if TYPE_CHECKING:
+    from .board import Board
+
+_VERSION_NAME = b"SC&MP/SpiNNaker\0004.0.0\0"
+_CORE_VERSION_NAME = b"SARK/SpiNNaker\0004.0.0\0"
+_UNIT = {0: 1, 1: 2, 2: 4}
+"""Bytes of the access types byte, half-word and word."""
+_NN_SIGNAL = 5
+_WAIT_FLAG_SHIFT = 18
+
+
+class Refused(Exception):
+    """The command cannot be carried out; `code` says why, `data` goes into the answer."""
+
+    def __init__(self, code: Result, data: bytes = b"") -> None:
+        super().__init__(code.name)
+        self.code = code
+        self.data = data
+
+
+class Monitor:
+    """Carries out commands for one chip; `board` is the rest of the world."""
+
+    def __init__(self, board: Board, chip: Chip) -> None:
+        self.board = board
+        self.chip = chip
+
+    def carry_out(self, message: Scp, sender: tags.Address) -> bytes:
+        """Carry out a command from a host at `sender` and return the data of the answer."""
+        command = COMMANDS.get(message.command)
+        if command is None:
+            raise Refused(Result.COMMAND)
+        try:
+            return command(self, message, sender)
+        except ValueError as error:
+            raise Refused(Result.ARGUMENT) from error
+
+    # --- memory -----------------------------------------------------------------------------
+
+    def version(self, message: Scp, sender: tags.Address) -> bytes:
+        """VER: who answers, how much data a message may carry, and the firmware's name."""
+        return _version(self.chip.address, 0, _VERSION_NAME)
+
+    def read(self, message: Scp, sender: tags.Address) -> bytes:
+        """READ: arg1 address, arg2 length, arg3 unit."""
+        return _read(self.chip, message)
+
+    def write(self, message: Scp, sender: tags.Address) -> bytes:
+        """WRITE: arg1 address, arg2 length, arg3 unit; the data follow."""
+        return _write(self.chip, message)
+
+    def fill(self, message: Scp, sender: tags.Address) -> bytes:
+        """FILL: arg1 address, arg2 word, arg3 bytes."""
+        words = message.arg3 // 4
+        if words * 4 > c.SDRAM_SIZE:
+            raise Refused(Result.ARGUMENT)
+        self.chip.memory.write(message.arg1, struct.pack("<I", message.arg2) * words)
+        return b""
+
+    def _neighbour(self, link: int) -> Chip:
+        if link > 5:
+            raise Refused(Result.ARGUMENT)
+        neighbour = self.board.neighbour(self.chip, link)
+        if neighbour is None:
+            raise Refused(Result.TIMEOUT)
+        return neighbour
+
+    def link_read(self, message: Scp, sender: tags.Address) -> bytes:
+        """LINK_READ: arg1 address, arg2 length, arg3 link: read words from a neighbour."""
+        return _read(self._neighbour(message.arg3), _as_words(message))
+
+    def link_write(self, message: Scp, sender: tags.Address) -> bytes:
+        """LINK_WRITE: arg1 address, arg2 length, arg3 link: write words to a neighbour."""
+        return _write(self._neighbour(message.arg3), _as_words(message))
+
+    # --- applications -------------------------------------------------------------------------
+
+    def start_application(self, message: Scp, sender: tags.Address) -> bytes:
+        """AR: start the image in the load area; arg1 application << 24 | wait << 18 | cores."""
+        self._start(SYSTEM, message.arg1)
+        return b""
+
+    def start_application_at(self, message: Scp, sender: tags.Address) -> bytes:
+        """AS: as AR, with the image at arg1 and the cores in arg2."""
+        self._start(message.arg1, message.arg2)
+        return b""
+
+    def copy_and_run(self, message: Scp, sender: tags.Address) -> bytes:
+        """APP_COPY_RUN: arg1 checksum << 3 | link, arg2 bytes, arg3 as AR."""
+        length, cores = message.arg2, message.arg3
+        if cores & 1 or length % 4 or length > c.SDRAM_LOAD_AREA:
+            raise Refused(Result.ARGUMENT)
+        image = self._neighbour(message.arg1 & 7).memory.read(SYSTEM, length)
+        total = sum(struct.unpack(f"<{length // 4}I", image)) & 0xFFFFFFFF
+        expected = message.arg1 >> 3
+        if expected and total & 0x1FFFFFFF != expected:
+            raise Refused(Result.SUM, struct.pack("<I", total))
+        self.chip.memory.write(SYSTEM, image)
+        self._start(SYSTEM, cores)
+        return b""
+
+    def _start(self, image: int, target: int) -> None:
+        chip = self.chip
+        mask, application = target & 0x3FFFF, target >> 24
+        flags = target >> _WAIT_FLAG_SHIFT & 63
+        if mask & 1 or mask >> chip.cores:
+            raise Refused(Result.ARGUMENT)
+        if not mask:
+            return
+        data = chip.application_data + 8 * application
+        cores, clean, semaphore, lead, used = struct.unpack("<4BI", chip.memory.read(data, 8))
+        if cores == 0:
+            clean = semaphore = used = 0
+            lead = (mask & -mask).bit_length() - 1
+        cores = min(cores + mask.bit_count(), 255)
+        entry = struct.pack("<4BI", cores, clean, semaphore, lead, used | mask)
+        chip.memory.write(data, entry)
+        chip.memory.set_u32(c.SYSCTL_SET_FLAGS, mask)
+        for core in range(1, chip.cores):
+            if mask >> core & 1:
+                self.board.core.stop(chip.index, core)
+                self.board.forget(chip, core)
+                loader.load(self.board.core, chip.index, core, chip.memory, image)
+                chip.set_state(core, CoreState.INITIALISING, application)
+                self.board.core.start(chip.index, core, flags << 8 | application)
+
+    def stop_applications(self, mask: int, application: int) -> None:
+        """Switch off the cores of some applications and free what those own."""
+        chip = self.chip
+        for core in range(1, chip.cores):
+            if chip.applications[core] & mask == application:
+                self.board.forget(chip, core)
+                chip.make_idle(core)
+        for number in range(application, 256):
+            if number & mask != application:
+                break
+            data = chip.application_data + 8 * number
+            if chip.memory.u8(data + 1):
+                continue
+            for heap in (chip.sdram_heap, chip.sysram_heap, chip.system_heap):
+                heap.free_application(number)
+            chip.free_application_routes(number, clear=True)
+            chip.memory.write(data, bytes((0, 1)))
+
+    def signal(self, signal: int, mask: int, application: int) -> None:
+        """Signal the cores of some applications."""
+        chip = self.chip
+        if signal == Signal.STOP:
+            self.stop_applications(mask, application)
+            return
+        cores = sum(
+            1 << core
+            for core in range(1, chip.cores)
+            if chip.applications[core] & mask == application
+        )
+        if not cores:
+            return
+        if signal == Signal.SYNC0:
+            chip.memory.set_u32(c.SYSCTL_CLEAR_FLAGS, cores)
+            chip.interrupt(cores)
+        elif signal == Signal.SYNC1:
+            chip.memory.set_u32(c.SYSCTL_SET_FLAGS, cores)
+            chip.interrupt(cores)
+        elif signal in (Signal.INIT, Signal.POWER_DOWN):
+            for core in range(1, chip.cores):
+                if cores >> core & 1:
+                    self.board.forget(chip, core)
+                    chip.make_idle(core)
+                    if signal == Signal.POWER_DOWN:
+                        chip.set_state(core, CoreState.POWERED_DOWN, 0)
+        else:
+            chip.send_signal(cores, signal)
+
+    def send_signal(self, message: Scp, sender: tags.Address) -> bytes:
+        """SIG: arg1 kind, arg2 signal << 16 | mask << 8 | application, to all chips."""
+        if message.arg1 not in (0, 2):
+            raise Refused(Result.ARGUMENT)
+        self.board.signal(message.arg2)
+        return b""
+
+    def neighbour_packet(self, message: Scp, sender: tags.Address) -> bytes:
+        """NNP: of the neighbour packets only the signal is of use to a host."""
+        if message.arg2 >> 28 == _NN_SIGNAL:
+            self.board.signal(message.arg2 & 0x0FFFFFFF)
+        return b""
+
+    def count(self, message: Scp, sender: tags.Address) -> bytes:
+        """COUNT: cores of application arg1 in state arg2, on all chips."""
+        total = 0
+        for chip in self.board.chips:
+            for core in range(1, chip.cores):
+                mine = chip.applications[core] == message.arg1
+                total += mine and chip.state(core) == message.arg2
+        return struct.pack("<I", total)
+
+    # --- resources ----------------------------------------------------------------------------
+
+    def allocate(self, message: Scp, sender: tags.Address) -> bytes:
+        """ALLOC: arg1 flags << 16 | application << 8 | operation."""
+        chip = self.chip
+        operation, application = message.arg1 & 0xFF, message.arg1 >> 8 & 0xFF
+        size, extra = message.arg2, message.arg3
+        if operation == 0:
+            again = bool(message.arg1 >> 16 & 4)
+            value = chip.sdram_heap.allocate(size, application, extra, again)
+            self._mark_used(application)
+        elif operation == 1:
+            chip.sdram_heap.free(size)
+            return b""
+        elif operation == 2:
+            value = chip.sdram_heap.free_application(application)
+        elif operation == 3:
+            value = chip.allocate_routes(size, application)
+            self._mark_used(application)
+        elif operation == 4:
+            chip.free_routes(size, bool(extra))
+            return b""
+        elif operation == 5:
+            value = chip.free_application_routes(application, bool(size))
+        elif operation == 6:
+            return struct.pack("<2I", chip.sdram_heap.free_bytes, chip.sdram_heap.largest())
+        elif operation == 7:
+            value = chip.sdram_heap.tagged(application, size & 0xFF)
+        else:
+            raise Refused(Result.ARGUMENT)
+        return struct.pack("<I", value)
+
+    def _mark_used(self, application: int) -> None:
+        self.chip.memory.set_u8(self.chip.application_data + 8 * application + 1, 0)
+
+    def route(self, message: Scp, sender: tags.Address) -> bytes:
+        """RTR: arg1 count << 16 | application << 8 | operation."""
+        chip = self.chip
+        operation, application = message.arg1 & 0xFF, message.arg1 >> 8 & 0xFF
+        count = message.arg1 >> 16
+        if operation == 0:
+            chip.clear_routes(1, c.ROUTER_ENTRIES - 1)
+            chip.free_all_routes()
+        elif operation == 1:
+            if message.arg2 + count > c.ROUTER_ENTRIES:
+                raise Refused(Result.ARGUMENT)
+            chip.clear_routes(message.arg2, count)
+        elif operation == 2:
+            self._load_routes(message.arg2, count, message.arg3, application)
+        elif operation == 3:
+            if message.arg2 >> 31:
+                return struct.pack("<I", chip.fixed_route())
+            chip.set_fixed_route(message.arg2)
+        else:
+            raise Refused(Result.ARGUMENT)
+        return b""
+
+    def _load_routes(self, table: int, count: int, offset: int, application: int) -> None:
+        count = count or self.chip.memory.u16(table + 2)
+        if count > c.ROUTER_ENTRIES:
+            raise Refused(Result.ARGUMENT)
+        entries = self.chip.memory.read(table, 16 * count)
+        for following, _, route, key, mask in struct.iter_unpack("<HHIII", entries):
+            if following + offset >= c.ROUTER_ENTRIES:
+                raise Refused(Result.ARGUMENT)
+            self.chip.set_route(following + offset, key, mask, route & 0xFFFFFF, application)
+
+    def information(self, message: Scp, sender: tags.Address) -> bytes:
+        """INFO: cores, links, free resources, states, Ethernet and the way to the root."""
+        chip, layout = self.chip, self.board.layout
+        root = layout.ethernet
+        is_root = chip.xy == root
+        summary = (
+            chip.cores
+            | chip.links << 8
+            | chip.largest_free_routes() << 14
+            | int(is_root) << 25
+        )
+        states = bytes(chip.state(i) if i < chip.cores else 0 for i in range(c.CORES_PER_CHIP))
+        address = self.board.ip if is_root else bytes(4)
+        free = (chip.sdram_heap.largest(), chip.sysram_heap.largest())
+        ends = struct.pack("<H4sH", root[0] << 8 | root[1], address, self.board.parent_link(chip))
+        return struct.pack("<3I", summary, *free) + states + ends
+
+    # --- tags and the rest --------------------------------------------------------------------
+
+    def ip_tag(self, message: Scp, sender: tags.Address) -> bytes:
+        """IPTAG: arg1 flags << 28 | timeout << 24 | operation << 16 | port << 8 | tag."""
+        table = self.board.tags
+        operation, number = message.arg1 >> 16 & 0xFF, message.arg1 & 0xFF
+        if operation > 4 or number >= tags.FIXED + tags.POOL:
+            raise Refused(Result.ARGUMENT)
+        if operation in (0, 1):
+            chosen = table.new() if operation == 0 else number
+            if chosen is None:
+                return struct.pack("<I", 255)
+            table.set(chosen, _tag_of(message, sender))
+            return struct.pack("<I", chosen)
+        if operation == 2:
+            if message.arg2 * tags.ENTRY_SIZE > c.SDP_DATA:
+                raise Refused(Result.ARGUMENT)
+            return b"".join(table.entry(number + i) for i in range(message.arg2))
+        if operation == 3:
+            table.clear(number)
+            return b""
+        before = table.transient_timeout
+        if message.arg2 < 16:
+            table.transient_timeout = message.arg2
+        return bytes((before, tags.ENTRY_SIZE, tags.POOL, tags.FIXED))
+
+    def accept(self, message: Scp, sender: tags.Address) -> bytes:
+        """LED, SYNC: nothing that a program could see comes of them here."""
+        return b""
+
+
+def carry_out_for_idle_core(chip: Chip, core: int, message: Scp) -> bytes:
+    """Answer for a core that runs the firmware's stub: VER, READ, WRITE and FILL only."""
+    if message.command == Command.VER:
+        return _version(chip.address, core, _CORE_VERSION_NAME)
+    if message.command == Command.READ:
+        return _read(chip, message)
+    if message.command == Command.WRITE:
+        return _write(chip, message)
+    raise Refused(Result.COMMAND)
+
+
+def _version(address: int, core: int, name: bytes) -> bytes:
+    return struct.pack("<3I", address << 16 | core << 8 | core, 0xFFFF0000 | c.SDP_DATA, 0) + name
+
+
+def _as_words(message: Scp) -> Scp:
+    payload = message.payload
+    return Scp(message.command, message.sequence, message.arg1, message.arg2 & ~3, 2, payload)
+
+
+def _check_access(message: Scp) -> None:
+    unit = _UNIT.get(message.arg3)
+    if unit is None or message.arg2 > c.SDP_DATA or message.arg1 % unit:
+        raise Refused(Result.ARGUMENT)
+
+
+def _read(chip: Chip, message: Scp) -> bytes:
+    _check_access(message)
+    return chip.memory.read(message.arg1, message.arg2)
+
+
+def _write(chip: Chip, message: Scp) -> bytes:
+    _check_access(message)
+    if len(message.payload) < message.arg2:
+        raise Refused(Result.LENGTH)
+    chip.memory.write(message.arg1, message.payload[: message.arg2])
+    return b""
+
+
+def _tag_of(message: Scp, sender: tags.Address) -> tags.Tag:
+    flags = message.arg1 >> 20 & 0x0F00
+    timeout = message.arg1 >> 24 & 15
+    port = message.arg2 & 0xFFFF
+    tag = tags.Tag(
+        flags=flags | tags.VALID,
+        timeout=1 << (timeout - 1) if timeout else 0,
+        dest_chip=message.arg2 >> 16,
+        dest_port=message.arg1 >> 8 & 0xFF,
+    )
+    ip = ".".join(str(byte) for byte in struct.pack("<I", message.arg3))
+    if flags & tags.REVERSE:
+        tag.rx_port = port
+    else:
+        use_sender = flags & tags.USE_SENDER
+        tag.host = (ip if message.arg3 else sender[0], sender[1] if use_sender else port)
+    return tag
+
+
+Handler = Callable[[Monitor, Scp, tags.Address], bytes]
+
+COMMANDS: dict[int, Handler] = {
+    Command.VER: Monitor.version,
+    Command.READ: Monitor.read,
+    Command.WRITE: Monitor.write,
+    Command.FILL: Monitor.fill,
+    Command.COUNT: Monitor.count,
+    Command.LINK_READ: Monitor.link_read,
+    Command.LINK_WRITE: Monitor.link_write,
+    Command.AR: Monitor.start_application,
+    Command.NNP: Monitor.neighbour_packet,
+    Command.APP_COPY_RUN: Monitor.copy_and_run,
+    Command.SIG: Monitor.send_signal,
+    Command.AS: Monitor.start_application_at,
+    Command.LED: Monitor.accept,
+    Command.IPTAG: Monitor.ip_tag,
+    Command.ALLOC: Monitor.allocate,
+    Command.RTR: Monitor.route,
+    Command.INFO: Monitor.information,
+    Command.SYNC: Monitor.accept,
+}

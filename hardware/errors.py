@@ -1,0 +1,13 @@
+"""Errors of the software board."""
+
+
+class HardwareError(RuntimeError):
+    """Anything that goes wrong with a board."""
+
+
+class UnknownBoard(HardwareError, ValueError):
+    """No description of the board that was asked for."""
+
+
+class BoardDied(HardwareError, ConnectionError):
+    """The process that is the software board has ended or does not answer."""

@@ -1,0 +1,188 @@
+"""The process that is a software board: sockets in front of an emulated board.
+
+Run as `python -m spikingconvnet.hardware.server --version 5`. It binds the SCP port on a loopback
+address, prints `ready ADDRESS` and serves until its standard input closes (with `--watch-stdin`,
+so that it never outlives the program that started it), SIGTERM or Ctrl-C. It sends only to the
+addresses that hosts give in their requests and tags.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+from .constants import SCP_PORT
+from .emulator.board import Board, make_board
+from .errors import HardwareError
+
+logger = logging.getLogger(__name__)
+
+_BUFFER = 1 << 22
+_BATCH = 64
+"""Datagrams taken from one socket before the board runs again."""
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """Open a UDP socket; OSError when the address or the port is taken."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        sock.bind((address, port))
+    except OSError:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+def loopback_addresses() -> Iterator[str]:
+    """Give loopback addresses to try, different ones in different processes.
+
+    127.0.0.1 is never among them: SpiNNMan takes that literal for a test stand-in.
+    """
+    start = os.getpid() * 7919
+    for step in range(4096):
+        number = (start + step) % (254 * 254)
+        yield f"127.53.{number // 254 + 1}.{number % 254 + 1}"
+
+
+def bind_free() -> tuple[str, socket.socket]:
+    """Bind the SCP port on a free loopback address."""
+    for address in loopback_addresses():
+        try:
+            return address, bind(address, SCP_PORT)
+        except OSError:
+            continue
+    raise HardwareError(f"no free loopback address for UDP port {SCP_PORT} in 127.53.0.0/16")
+
+
+class Server:
+    """Passes datagrams between sockets and a board, and gives the board time to work."""
+
+    def __init__(self, board: Board, address: str, sock: socket.socket) -> None:
+        self._board = board
+        self._address = address
+        self._socket = sock
+        self._reverse: dict[int, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(sock, selectors.EVENT_READ, SCP_PORT)
+        self._stopping = False
+        self._deaths = 0
+        self.busy_s = 0.0
+        self.busy_ms = 0.0
+
+    def watch(self, stream: int) -> None:
+        """Stop when this file descriptor reaches its end."""
+        self._selector.register(stream, selectors.EVENT_READ, None)
+
+    def stop(self, *_: object) -> None:
+        """End `serve` soon; a signal handler."""
+        self._stopping = True
+
+    def serve(self) -> None:
+        """Serve until told to stop."""
+        busy = False
+        while not self._stopping:
+            for key, _ in self._selector.select(0 if busy else 0.2):
+                if key.data is None:
+                    self._stopping = self._stopping or not os.read(key.fd, 1024)
+                else:
+                    self._receive(key.fileobj, key.data)  # type: ignore[arg-type]
+            began, before = time.perf_counter(), self._board.time_ms
+            busy = self._board.run()
+            if self._board.time_ms > before:
+                self.busy_s += time.perf_counter() - began
+                self.busy_ms += self._board.time_ms - before
+            self._send()
+            self._follow_reverse_tags()
+            self._report_deaths()
+
+    def _receive(self, sock: socket.socket, port: int) -> None:
+        for _ in range(_BATCH):
+            try:
+                data, sender = sock.recvfrom(65536)
+            except (BlockingIOError, ConnectionError):
+                return
+            if port == SCP_PORT:
+                self._board.handle(data, sender)
+            else:
+                self._board.handle_reverse(data, sender, port)
+
+    def _send(self) -> None:
+        for data, target, port in self._board.take_outgoing():
+            sock = self._socket if port is None else self._reverse.get(port, self._socket)
+            try:
+                sock.sendto(data, target)
+            except OSError as error:
+                logger.warning("could not send to %s: %s", target, error)
+
+    def _follow_reverse_tags(self) -> None:
+        wanted = self._board.tags.reverse_ports()
+        for port in set(self._reverse) - set(wanted):
+            sock = self._reverse.pop(port)
+            self._selector.unregister(sock)
+            sock.close()
+        for port in set(wanted) - set(self._reverse):
+            try:
+                sock = bind(self._address, port)
+            except OSError as error:
+                logger.error("reverse tag: UDP port %d: %s", port, error)
+                self._board.tags.clear(wanted[port])
+                continue
+            self._reverse[port] = sock
+            self._selector.register(sock, selectors.EVENT_READ, port)
+
+    def _report_deaths(self) -> None:
+        deaths = self._board.core.deaths
+        if deaths != self._deaths:
+            logger.error("%d cores have died of a fault in their fault handler", deaths)
+            self._deaths = deaths
+
+    def close(self) -> None:
+        """Close all sockets."""
+        self._selector.close()
+        for sock in (self._socket, *self._reverse.values()):
+            sock.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve one board; 0 after a normal end, 1 when it could not start."""
+    parser = argparse.ArgumentParser(prog="server", description="Serve a software SpiNNaker board.")
+    parser.add_argument("--version", type=int, default=5, help="3 (4 chips) or 5 (48 chips)")
+    parser.add_argument("--address", help="loopback address (default: a free one)")
+    parser.add_argument("--watch-stdin", action="store_true", help="stop when stdin closes")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        if options.address:
+            address, sock = options.address, bind(options.address, SCP_PORT)
+        else:
+            address, sock = bind_free()
+        server = Server(make_board(options.version, address), address, sock)
+    except (HardwareError, OSError) as error:
+        print(f"failed {error}", flush=True)
+        return 1
+    signal.signal(signal.SIGTERM, server.stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if options.watch_stdin else server.stop)
+    if options.watch_stdin:
+        server.watch(sys.stdin.fileno())
+    print(f"ready {address}", flush=True)
+    try:
+        server.serve()
+    finally:
+        server.close()
+        if server.busy_s:
+            factor = server.busy_ms / 1000 / server.busy_s
+            logger.info("%.0f ms of virtual time at %.1f x real time", server.busy_ms, factor)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
