@@ -1,0 +1,1 @@
+"""What a model is: frozen records of layers, neurons, encoders and rules, and their networks."""
