@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import selectors
 import socket
@@ -57,6 +59,8 @@ class SoftwareBoard:
         self.layout = load_layout(version)
         self.version = version
         self.address = ""
+        self.summary: dict[str, float] = {}
+        """After `stop`: `virtual_ms` passed on the board in `busy_s` seconds, `cpu_s` of them its own."""
         self._log_path = log
         self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -144,6 +148,8 @@ class SoftwareBoard:
                 process.kill()
                 process.wait()
             if process.stdout:
+                with contextlib.suppress(ValueError):  # killed: no last line
+                    self.summary = json.loads(process.stdout.readline())
                 process.stdout.close()
         log, self._log = self._log, None
         if log is not None:

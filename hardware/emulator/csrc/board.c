@@ -1,20 +1,20 @@
 /* The scheduler: what happens when. Handlers take no virtual time, packets and transfers none.
  *
- *   1. While a core is ready, the one that has been ready longest runs until it waits for
- *      interrupt (or for a slice of QUANTUM instructions, then it goes to the end of the queue).
- *   2. When all wait, cores with received packets are shown some of them, in the order in which
- *      they received their first; that makes them ready: back to 1.
- *   3. A core that has run for PATIENCE instructions without waiting is a hog: it probably polls
- *      for time to pass or for another core. Hogs run in turn, one slice each, and then time
- *      moves on by one slice: back to 1.
- *   4. When nothing else is left, time jumps to the next expiry of a timer, and all timers that
- *      expire at that moment raise their interrupts, chip by chip, core by core: back to 1.
- *      Time stands still when no timer runs that could interrupt, apart from the fast ones that
- *      doze.c describes: those alone do not make a board busy.
+ * The board works in rounds.
+ *   1. Every core that is ready runs until it waits for interrupt, or for a slice of SLICE
+ *      instructions; in the latter case it takes part in the next round too.
+ *   2. The packets that they sent are routed, core by core in the order of their numbers.
+ *   3. Cores that have received packets but are not ready are shown some of them.
+ *   4. If now no core is ready but those that have run for PATIENCE instructions without waiting
+ *      (they poll for time to pass, or for each other), time moves on by one slice.
+ *   5. If none is ready at all, time jumps to the next expiry of a timer. It stands still when no
+ *      timer runs that could interrupt, apart from the fast ones that doze.c describes: those
+ *      alone do not make a board busy.
  *
- * So every tick of one instant is over before any packet of that instant is seen, and results
- * depend on neither the host's load nor on when its datagrams arrive. The only limit that the
- * caller sets, the allowance, is looked at between slices and changes no order.
+ * So every tick of one instant is over before any packet of that instant is seen, cores do not
+ * influence each other within a round but through the memory of their chip, and results depend on
+ * neither the host's load nor on when its datagrams arrive. The only limit that the caller sets,
+ * the allowance, is looked at between slices and changes no order.
  */
 #include "board.h"
 
@@ -22,40 +22,22 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { QUANTUM = 200000, PATIENCE = 20000000 };
+enum { SLICE = 200000, PATIENCE = 20000000 };
 enum { VCPU_BASE = 0x7000, VCPU_SIZE = 128, SV_CLOCK_MS = 0x7f10, SV_TIME_MS = 0x7f18 };
 enum { STATE_RTE = 2, RTE_UNDEFINED = 2, RTE_PREFETCH_ABORT = 4, RTE_DATA_ABORT = 5 };
 
-/* --- queues ------------------------------------------------------------------------------- */
+/* --- sets of cores ------------------------------------------------------------------------- */
 
-static int queue_init(core_queue_t *queue, uint32_t capacity) {
-    *queue = (core_queue_t){.item = calloc(capacity, sizeof(core_t *)), .capacity = capacity};
-    return queue->item ? 0 : -1;
+static void add(core_set_t *set, const core_t *core) {
+    set[core->index / 64] |= (core_set_t)1 << core->index % 64;
 }
 
-static void push(core_queue_t *queue, core_t *core) {
-    queue->item[(queue->head + queue->count++) % queue->capacity] = core;
+static void drop(core_set_t *set, const core_t *core) {
+    set[core->index / 64] &= ~((core_set_t)1 << core->index % 64);
 }
 
-static void push_front(core_queue_t *queue, core_t *core) {
-    queue->head = (queue->head + queue->capacity - 1) % queue->capacity;
-    queue->item[queue->head] = core;
-    queue->count++;
-}
-
-static core_t *pop(core_queue_t *queue) {
-    core_t *core = queue->item[queue->head];
-    queue->head = (queue->head + 1) % queue->capacity;
-    queue->count--;
-    return core;
-}
-
-static void drop(core_queue_t *queue, const core_t *core) {
-    for (uint32_t left = queue->count; left > 0; left--) {
-        core_t *item = pop(queue);
-        if (item != core)
-            push(queue, item);
-    }
+static core_t *core_at(board_t *board, uint32_t index) {
+    return &board->chip[index / CORES_PER_CHIP].core[index % CORES_PER_CHIP];
 }
 
 /* --- cores -------------------------------------------------------------------------------- */
@@ -64,26 +46,15 @@ void board_wake(core_t *core) {
     if (core->state != CORE_WAITING)
         return;
     core->state = CORE_READY;
-    core->queued = true;
-    push(&core->chip->board->ready, core);
+    add(core->chip->board->ready, core);
 }
 
-void board_has_packets(core_t *core) {
-    if (core->in_inbox)
-        return;
-    core->in_inbox = true;
-    push(&core->chip->board->inbox, core);
-}
+void board_has_packets(core_t *core) { add(core->chip->board->inbox, core); }
 
 void board_stop_core(core_t *core) {
     board_t *board = core->chip->board;
-    if (core->queued) {
-        drop(&board->ready, core);
-        drop(&board->hogs, core);
-    }
-    if (core->in_inbox)
-        drop(&board->inbox, core);
-    core->queued = core->in_inbox = false;
+    drop(board->ready, core);
+    drop(board->inbox, core);
     core->state = CORE_OFF;
     timer_reset(core);
     vic_reset(core);
@@ -95,7 +66,6 @@ void board_stop_core(core_t *core) {
 /* Begin at address 0 in supervisor mode, with interrupts off, as after a reset. */
 void board_start_core(core_t *core, uint32_t r0) {
     board_stop_core(core);
-    cpu_invalidate(&core->cpu, 0, ITCM_SIZE);
     cpu_reset(&core->cpu, r0, 0xd3, 0);
     core->waited_at = core->cpu.instructions;
     core->state = CORE_WAITING;
@@ -128,27 +98,54 @@ static void wait(core_t *core) {
         board_wake(core);
 }
 
-static void run_slice(core_t *core) {
+/* Run a core for its part of the round; false when it has stopped half-way to let its monitor act. */
+static bool run_slice(core_t *core) {
     board_t *board = core->chip->board;
-    uint64_t before = core->cpu.instructions;
-    core->queued = false;
     core->cpu.stop = 0;
     board->running = core;
-    int exit = cpu_run(&core->cpu, QUANTUM);
+    int exit = cpu_run(&core->cpu, SLICE);
     board->running = NULL;
-    board->allowance -= (int64_t)(core->cpu.instructions - before) + 1;
     switch (exit) {
-    case CPU_WAITING: wait(core); break;
-    case CPU_STOPPED:
-        core->queued = true;
-        push_front(&board->ready, core);
-        break;
-    case CPU_BUDGET:
-        core->queued = true;
-        push(core->cpu.instructions - core->waited_at > PATIENCE ? &board->hogs : &board->ready,
-             core);
-        break;
-    default: die(core, exit); break;
+    case CPU_WAITING: wait(core); return true;
+    case CPU_BUDGET: add(board->ready, core); return true;
+    case CPU_STOPPED: return false;
+    default: die(core, exit); return true;
+    }
+}
+
+static bool is_hog(const core_t *core) {
+    return core->cpu.instructions - core->waited_at > PATIENCE;
+}
+
+/* --- rounds ------------------------------------------------------------------------------- */
+
+/* Take the ready cores into a new round; returns whether one of them is not a hog. */
+static bool begin_round(board_t *board) {
+    bool eager = false;
+    board->round_size = board->round_next = 0;
+    for (uint32_t word = 0; word < board->words; word++) {
+        for (core_set_t left = board->ready[word]; left; left &= left - 1) {
+            core_t *core = core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left));
+            board->round[board->round_size++] = core;
+            eager |= !is_hog(core);
+        }
+        board->ready[word] = 0;
+    }
+    return eager;
+}
+
+static void end_round(board_t *board) {
+    for (uint32_t i = 0; i < board->round_size; i++)
+        comms_send_out(board->round[i]);
+    board->round_size = board->round_next = 0;
+}
+
+static void hand_over(board_t *board) {
+    for (uint32_t word = 0; word < board->words; word++) {
+        core_set_t left = board->inbox[word] & ~board->ready[word];
+        board->inbox[word] &= ~left;
+        for (; left; left &= left - 1)
+            comms_hand_over(core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left)));
     }
 }
 
@@ -164,10 +161,6 @@ static void set_time(board_t *board, uint64_t now) {
         }
     }
     board->now = now;
-}
-
-static core_t *core_at(board_t *board, uint32_t index) {
-    return &board->chip[index / CORES_PER_CHIP].core[index % CORES_PER_CHIP];
 }
 
 static uint64_t next_expiry(const board_t *board) {
@@ -200,37 +193,37 @@ static void move_to(board_t *board, uint64_t now) {
             timer_expire(core_at(board, i / TIMERS_PER_CORE), (int)(i % TIMERS_PER_CORE));
 }
 
-static void run_hogs(board_t *board) {
-    for (uint32_t left = board->hogs.count; left > 0 && board->hogs.count > 0; left--)
-        run_slice(pop(&board->hogs));
-    uint64_t later = board->now + QUANTUM, next = next_expiry(board);
+static void let_time_pass(board_t *board) {
+    uint64_t later = board->now + SLICE, next = next_expiry(board);
     move_to(board, next < later ? next : later);
 }
 
-/* Run until nothing is left to do, a monitor is wanted or the allowance is used up; with `settle`,
- * time stands still. */
-enum run_result board_run(board_t *board, int64_t instructions, bool settle) {
-    board->allowance = instructions;
+/* Run until nothing is left to do, a monitor is wanted or about so many instructions are over. */
+enum run_result board_run(board_t *board, int64_t instructions) {
     for (;;) {
+        while (board->round_next < board->round_size) {
+            if (board->attention)
+                return RUN_ATTENTION;
+            if (instructions <= 0)
+                return RUN_ALLOWANCE;
+            core_t *core = board->round[board->round_next];
+            uint64_t before = core->cpu.instructions;
+            if (core->state != CORE_READY || run_slice(core))
+                board->round_next++;
+            instructions -= (int64_t)(core->cpu.instructions - before) + 1;
+        }
         if (board->attention)
             return RUN_ATTENTION;
-        if (board->allowance <= 0)
-            return RUN_ALLOWANCE;
-        if (board->ready.count) {
-            run_slice(pop(&board->ready));
-        } else if (board->inbox.count) {
-            core_t *core = pop(&board->inbox);
-            core->in_inbox = false;
-            comms_hand_over(core);
-        } else if (settle) {
-            return RUN_IDLE;
-        } else if (board->hogs.count) {
-            run_hogs(board);
-        } else if (time_matters(board)) {
+        end_round(board);
+        hand_over(board);
+        if (begin_round(board))
+            continue;
+        if (board->round_size)
+            let_time_pass(board);
+        else if (time_matters(board))
             move_to(board, next_expiry(board));
-        } else {
+        else
             return RUN_IDLE;
-        }
     }
 }
 
@@ -261,8 +254,11 @@ int board_init(board_t *board, uint32_t chips, uint32_t sdram_size) {
     *board = (board_t){.chips = chips, .sdram_size = sdram_size};
     board->chip = calloc(chips, sizeof(chip_t));
     board->expiry = malloc(sizeof(uint64_t) * cores * TIMERS_PER_CORE);
-    if (!board->chip || !board->expiry || queue_init(&board->ready, cores) ||
-        queue_init(&board->hogs, cores) || queue_init(&board->inbox, cores))
+    board->words = (cores + 63) / 64;
+    board->ready = calloc(board->words, sizeof(core_set_t));
+    board->inbox = calloc(board->words, sizeof(core_set_t));
+    board->round = calloc(cores, sizeof(core_t *));
+    if (!board->chip || !board->expiry || !board->ready || !board->inbox || !board->round)
         return -1;
     for (uint32_t i = 0; i < chips; i++) {
         chip_t *chip = &board->chip[i];
@@ -297,7 +293,7 @@ void board_free(board_t *board) {
     }
     free(board->chip);
     free(board->expiry);
-    free(board->ready.item);
-    free(board->hogs.item);
-    free(board->inbox.item);
+    free(board->ready);
+    free(board->inbox);
+    free(board->round);
 }

@@ -85,6 +85,8 @@ typedef struct {
     packet_t *queue; /* ring of received packets; capacity is a power of two */
     uint32_t head, count, capacity;
     uint32_t credit; /* how many may still be handed over before the next wait */
+    packet_t *outbox; /* sent in this round, routed at its end */
+    uint32_t out_count, out_capacity;
     uint64_t sent, received;
 } comms_t;
 
@@ -96,8 +98,6 @@ struct core {
     uint32_t index; /* of the core on the board: chip index * 18 + virtual core */
     uint8_t id;     /* on the chip; physical and virtual numbers are the same */
     uint8_t state;
-    bool queued;    /* is in the ready or the hog queue */
-    bool in_inbox;  /* has packets that wait to be handed over */
     uint64_t waited_at; /* instruction count when the core last waited */
     uint64_t polls, polled_at; /* cycles spent reading a counter at time `polled_at` */
     timer_t_ timer[TIMERS_PER_CORE];
@@ -134,11 +134,8 @@ struct chip {
     core_t core[CORES_PER_CHIP];
 };
 
-/* A first-in first-out queue of cores; holds each core at most once. */
-typedef struct {
-    core_t **item;
-    uint32_t head, count, capacity;
-} core_queue_t;
+/* A set of cores, one bit each. */
+typedef uint64_t core_set_t;
 
 struct board {
     chip_t *chip;
@@ -146,8 +143,11 @@ struct board {
     uint32_t sdram_size;
     uint64_t now;                /* cycles since start */
     uint64_t *expiry;            /* of each timer of each core, NEVER when stopped */
-    core_queue_t ready, hogs, inbox;
-    int64_t allowance;           /* instructions left in this call of board_run */
+    core_set_t *ready;           /* have something to do */
+    core_set_t *inbox;           /* have received packets that they have not been shown */
+    uint32_t words;              /* in a core set */
+    core_t **round;              /* the cores of the present round, in the order of their numbers */
+    uint32_t round_size, round_next;
     core_t *running;             /* the core that executes now, or NULL */
     bool attention;              /* some chip's monitor is wanted */
     uint32_t deaths;             /* cores that have left the scheduler by a fault */
@@ -177,6 +177,7 @@ void comms_reset(core_t *core);
 void comms_free(core_t *core);
 void comms_receive(core_t *core, packet_t packet);
 void comms_hand_over(core_t *core);
+void comms_send_out(core_t *core);
 uint32_t comms_read(core_t *core, uint32_t offset);
 void comms_write(core_t *core, uint32_t offset, uint32_t value);
 
@@ -216,6 +217,6 @@ void board_start_core(core_t *core, uint32_t r0);
 void board_stop_core(core_t *core);
 void board_wake(core_t *core);
 void board_has_packets(core_t *core);
-enum run_result board_run(board_t *board, int64_t instructions, bool settle);
+enum run_result board_run(board_t *board, int64_t instructions);
 
 #endif

@@ -1,6 +1,7 @@
 /* The communications controller of a core.
  *
- * Sending never blocks. Received packets wait in a queue without bound, of which a core is shown
+ * Sending never blocks: packets gather in an outbox that the scheduler empties at the end of the
+ * round. Received packets wait in a queue without bound, of which a core is shown
  * at most HAND_OVER at a time and more only when it has waited for interrupt in between: packet
  * handlers on SpiNNaker fill a buffer of 256 that is emptied between packets, which on the real
  * chip arrive spread over time.
@@ -26,10 +27,16 @@ static void update(core_t *core) {
 
 void comms_reset(core_t *core) {
     comms_t *comms = &core->comms;
-    *comms = (comms_t){.queue = comms->queue, .capacity = comms->capacity};
+    *comms = (comms_t){.queue = comms->queue,
+                       .capacity = comms->capacity,
+                       .outbox = comms->outbox,
+                       .out_capacity = comms->out_capacity};
 }
 
-void comms_free(core_t *core) { free(core->comms.queue); }
+void comms_free(core_t *core) {
+    free(core->comms.queue);
+    free(core->comms.outbox);
+}
 
 static void grow(comms_t *comms) {
     uint32_t capacity = comms->capacity ? comms->capacity * 2 : 256;
@@ -59,6 +66,24 @@ void comms_receive(core_t *core, packet_t packet) {
 void comms_hand_over(core_t *core) {
     core->comms.credit = HAND_OVER;
     update(core);
+}
+
+static void put_out(comms_t *comms, packet_t packet) {
+    if (comms->out_count == comms->out_capacity) {
+        comms->out_capacity = comms->out_capacity ? comms->out_capacity * 2 : 64;
+        comms->outbox = realloc(comms->outbox, comms->out_capacity * sizeof(packet_t));
+        if (!comms->outbox)
+            abort();
+    }
+    comms->outbox[comms->out_count++] = packet;
+}
+
+/* Give the router what the core has sent in this round. */
+void comms_send_out(core_t *core) {
+    comms_t *comms = &core->comms;
+    for (uint32_t i = 0; i < comms->out_count; i++)
+        router_send(core, comms->outbox[i]);
+    comms->out_count = 0;
 }
 
 uint32_t comms_read(core_t *core, uint32_t offset) {
@@ -99,7 +124,7 @@ void comms_write(core_t *core, uint32_t offset, uint32_t value) {
                            (uint8_t)(comms->tx_has_payload ? control | PAYLOAD : control & ~PAYLOAD)};
         comms->tx_has_payload = false;
         comms->sent++;
-        router_send(core, packet);
+        put_out(comms, packet);
         break;
     }
     default: break;

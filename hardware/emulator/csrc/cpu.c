@@ -1,21 +1,25 @@
-/* Interpreter of the ARM968E-S (ARMv5TE): execution, memory, exceptions.  cpu.h states the rules towards the owner.
+/* Interpreter of the ARM968E-S (ARMv5TE): execution, memory, exceptions.  cpu.h states the rules
+ * towards the owner.
  *
- * How it is fast, and what that asks of every handler
- * - Each word and half-word of ITCM is decoded once into a 16-byte record (cpu_ops.h); handlers are chained by
- *   computed gotos.  `ip` is the record being executed, the next one in memory the next instruction.
- * - Instructions are counted by `ip` itself: `end` is where ip would be after the budget if code were straight, so
- *   (end - ip) is what is left.  Whoever moves ip by other than one record moves `end` as much.  Budget is compared
- *   at taken branches only.
- * - Flags live in four locals: n (its bit 31), z (flag set when 0), c (0 or 1), v (its bit 31).  PACK writes them to
- *   cpu->cpsr before anything that may look there; the rest of cpu->cpsr, mode and Q included, is always true.
- * - DTCM and SDRAM are reached inline by one aligned-and-inside test.  All else (ITCM, system RAM, peripherals,
- *   unaligned words) goes through slow_load and slow_store, with `ip` and flags published first, and looks at
- *   interrupts, stop and abort afterwards.
+ * How it is fast, and what that asks of every handler:
+ * - Each word and half-word of ITCM is decoded once into a 16-byte record (cpu_ops.h); handlers
+ *   are chained by computed gotos.  `ip` is the record being executed, the next one in memory the
+ *   next instruction.
+ * - Instructions are counted by `ip` itself: `end` is where ip would be after the budget if code
+ *   were straight, so (end - ip) is what is left.  Whoever moves ip by other than one record moves
+ *   `end` as much.  The budget is compared at taken branches only.
+ * - Flags live in four locals: n (its bit 31), z (flag set when 0), c (0 or 1), v (its bit 31).
+ *   PACK writes them to cpu->cpsr before anything that may look there; the rest of cpu->cpsr, mode
+ *   and Q included, is always true.
+ * - DTCM and SDRAM are reached inline by one aligned-and-inside test.  All else (ITCM, system RAM,
+ *   peripherals, unaligned words) goes through slow_load and slow_store, with `ip` and flags
+ *   published first, and looks at interrupts, stop and abort afterwards.
  * - Base registers are written after the access, so that an aborted transfer leaves them alone.
- * - Code outside ITCM is decoded into a single record each time it is executed, followed by one that comes back.
+ * - Code outside ITCM is decoded into a single record each time it is executed, followed by one
+ *   that comes back.
  *
- * Past 600 lines: one function holds all handlers, as labels cannot be shared between functions; the handlers
- * themselves are tables of macros.
+ * Past 600 lines: one function holds all handlers, as labels cannot be shared between functions;
+ * the handlers themselves are tables of macros.
  */
 #include "cpu.h"
 
@@ -32,20 +36,21 @@ enum { BANK_USR, BANK_FIQ, BANK_IRQ, BANK_SVC, BANK_ABT, BANK_UND };
 enum { STATUS_BITS = 0xf80000ffu }; /* of CPSR and SPSR that exist */
 
 /* Exceptions: where they go, and what they set in CPSR besides clearing mode and Thumb. */
-enum { EXCEPTION_UNDEFINED, EXCEPTION_SWI, EXCEPTION_PREFETCH, EXCEPTION_DATA, EXCEPTION_IRQ, EXCEPTION_FIQ };
-static const struct { uint32_t vector, status; } exceptions[] = {
-    {0x04, 0x9b}, {0x08, 0x93}, {0x0c, 0x97}, {0x10, 0x97}, {0x18, 0x92}, {0x1c, 0xd1}};
+enum exception { UNDEFINED_TAKEN, SWI_TAKEN, PREFETCH_TAKEN, DATA_TAKEN, IRQ_TAKEN, FIQ_TAKEN };
+static const struct {
+    uint32_t vector, status;
+} exceptions[] = {{0x04, 0x9b}, {0x08, 0x93}, {0x0c, 0x97},
+                  {0x10, 0x97}, {0x18, 0x92}, {0x1c, 0xd1}};
 
 /* ---- registers and modes ---- */
 
-static int bank_of(uint32_t cpsr)
-{
-    static const uint8_t banks[16] = {[1] = BANK_FIQ, [2] = BANK_IRQ, [3] = BANK_SVC, [7] = BANK_ABT, [11] = BANK_UND};
+static int bank_of(uint32_t cpsr) {
+    static const uint8_t banks[16] = {
+        [1] = BANK_FIQ, [2] = BANK_IRQ, [3] = BANK_SVC, [7] = BANK_ABT, [11] = BANK_UND};
     return banks[cpsr & 15];
 }
 
-static void swap_bank(cpu_t *cpu, int from, int to)
-{
+static void swap_bank(cpu_t *cpu, int from, int to) {
     cpu->bank_r13[from] = cpu->r[13];
     cpu->bank_r14[from] = cpu->r[14];
     cpu->r[13] = cpu->bank_r13[to];
@@ -56,15 +61,13 @@ static void swap_bank(cpu_t *cpu, int from, int to)
     }
 }
 
-void cpu_set_cpsr(cpu_t *cpu, uint32_t value)
-{
+void cpu_set_cpsr(cpu_t *cpu, uint32_t value) {
     int from = bank_of(cpu->cpsr), to = bank_of(value);
     if (from != to) swap_bank(cpu, from, to);
     cpu->cpsr = (value & STATUS_BITS) | 0x10;
 }
 
-static uint32_t *user_register(cpu_t *cpu, int i)
-{
+static uint32_t *user_register(cpu_t *cpu, int i) {
     int bank = bank_of(cpu->cpsr);
     if (bank != BANK_USR && i == 13) return &cpu->bank_r13[BANK_USR];
     if (bank != BANK_USR && i == 14) return &cpu->bank_r14[BANK_USR];
@@ -72,8 +75,7 @@ static uint32_t *user_register(cpu_t *cpu, int i)
 }
 
 /* Enter an exception; returns its vector. */
-static uint32_t take(cpu_t *cpu, int kind, uint32_t link)
-{
+static uint32_t take(cpu_t *cpu, enum exception kind, uint32_t link) {
     uint32_t old = cpu->cpsr;
     cpu_set_cpsr(cpu, (old & ~(uint32_t)(FLAG_T | MODE_BITS)) | exceptions[kind].status);
     cpu->spsr[bank_of(cpu->cpsr)] = old;
@@ -81,8 +83,7 @@ static uint32_t take(cpu_t *cpu, int kind, uint32_t link)
     return exceptions[kind].vector;
 }
 
-static void move_to_status(cpu_t *cpu, uint32_t value, int fields, int spsr)
-{
+static void move_to_status(cpu_t *cpu, uint32_t value, int fields, int spsr) {
     uint32_t mask = (fields & 8 ? 0xf8000000u : 0) | (fields & 1 ? 0xffu : 0);
     uint32_t *saved = &cpu->spsr[bank_of(cpu->cpsr)];
     if (spsr) {
@@ -93,30 +94,32 @@ static void move_to_status(cpu_t *cpu, uint32_t value, int fields, int spsr)
     cpu_set_cpsr(cpu, (cpu->cpsr & ~mask) | (value & mask));
 }
 
-static int attention(const cpu_t *cpu)
-{
+static int attention(const cpu_t *cpu) {
     return cpu->stop || (cpu->fiq && !(cpu->cpsr & FLAG_F)) || (cpu->irq && !(cpu->cpsr & FLAG_I));
 }
 
 /* ---- memory ---- */
 
-static uint32_t fetch(const cpu_t *cpu, uint32_t address, int size)
-{
+static uint32_t fetch(const cpu_t *cpu, uint32_t address, int size) {
     const uint8_t *at = cpu_ram(cpu, address);
     uint32_t value = 0;
     if (at) memcpy(&value, at, (size_t)size);
     return value;
 }
 
-static uint32_t rotate(uint32_t value, uint32_t by) { return by & 31 ? value >> (by & 31) | value << (32 - (by & 31)) : value; }
+static uint32_t rotate(uint32_t value, uint32_t by) {
+    return by & 31 ? value >> (by & 31) | value << (32 - (by & 31)) : value;
+}
 
-/* Load from anywhere. A word that is not aligned comes rotated, as ARMv5 has it; half-words lose their lowest bit. */
-static __attribute__((noinline)) uint32_t slow_load(cpu_t *cpu, uint32_t address, int size)
-{
+/* Load from anywhere. A word that is not aligned comes rotated, as ARMv5 has it; half-words lose
+ * their lowest bit. */
+static __attribute__((noinline)) uint32_t slow_load(cpu_t *cpu, uint32_t address, int size) {
     uint32_t aligned = address & ~(uint32_t)(size - 1), value = 0;
     const uint8_t *at = cpu_ram(cpu, aligned);
-    if (at) memcpy(&value, at, (size_t)size);
-    else value = cpu->read(cpu, aligned, size);
+    if (at)
+        memcpy(&value, at, (size_t)size);
+    else
+        value = cpu->read(cpu, aligned, size);
     if (cpu->aborted == 1) {
         cpu->aborted = 2;
         cpu->fault_address = address;
@@ -124,13 +127,15 @@ static __attribute__((noinline)) uint32_t slow_load(cpu_t *cpu, uint32_t address
     return size == 4 ? rotate(value, 8 * (address & 3)) : value;
 }
 
-static __attribute__((noinline)) void slow_store(cpu_t *cpu, uint32_t address, uint32_t value, int size)
-{
+static __attribute__((noinline)) void slow_store(cpu_t *cpu, uint32_t address, uint32_t value,
+                                                 int size) {
     uint32_t aligned = address & ~(uint32_t)(size - 1);
     uint8_t *at = cpu_ram(cpu, aligned);
     if (size < 4) value &= (1u << 8 * size) - 1;
-    if (at) memcpy(at, &value, (size_t)size);
-    else cpu->write(cpu, aligned, value, size);
+    if (at)
+        memcpy(at, &value, (size_t)size);
+    else
+        cpu->write(cpu, aligned, value, size);
     if (aligned < CPU_ITCM_SIZE) cpu_invalidate(cpu, aligned, (uint32_t)size);
     if (cpu->aborted == 1) {
         cpu->aborted = 2;
@@ -139,34 +144,37 @@ static __attribute__((noinline)) void slow_store(cpu_t *cpu, uint32_t address, u
 }
 
 /* `words` consecutive words of DTCM or SDRAM, or null. */
-static uint8_t *block(const cpu_t *cpu, uint32_t address, uint32_t words)
-{
+static uint8_t *block(const cpu_t *cpu, uint32_t address, uint32_t words) {
     if (address - 0x400000u <= CPU_DTCM_SIZE - 4 * words) return cpu->dtcm + (address - 0x400000u);
-    if ((address & 0xe8000000u) == 0x60000000u && (address & (CPU_SDRAM_SIZE - 1)) <= CPU_SDRAM_SIZE - 64)
+    if ((address & 0xe8000000u) == 0x60000000u &&
+        (address & (CPU_SDRAM_SIZE - 1)) <= CPU_SDRAM_SIZE - 64)
         return cpu->sdram + (address & (CPU_SDRAM_SIZE - 1));
     return 0;
 }
 
 /* LDM and STM by way of an array; a load that aborts leaves the array to be ignored. */
-static void load_block(cpu_t *cpu, uint32_t address, int words, uint32_t *values)
-{
+static void load_block(cpu_t *cpu, uint32_t address, int words, uint32_t *values) {
     const uint8_t *at = block(cpu, address, (uint32_t)words);
-    if (at) memcpy(values, at, 4 * (size_t)words);
-    else for (int i = 0; i < words && !cpu->aborted; i++) values[i] = slow_load(cpu, address + 4 * (uint32_t)i, 4);
+    if (at)
+        memcpy(values, at, 4 * (size_t)words);
+    else
+        for (int i = 0; i < words && !cpu->aborted; i++)
+            values[i] = slow_load(cpu, address + 4 * (uint32_t)i, 4);
 }
 
-static void store_block(cpu_t *cpu, uint32_t address, int words, const uint32_t *values)
-{
+static void store_block(cpu_t *cpu, uint32_t address, int words, const uint32_t *values) {
     uint8_t *at = block(cpu, address, (uint32_t)words);
-    if (at) memcpy(at, values, 4 * (size_t)words);
-    else for (int i = 0; i < words && !cpu->aborted; i++) slow_store(cpu, address + 4 * (uint32_t)i, values[i], 4);
+    if (at)
+        memcpy(at, values, 4 * (size_t)words);
+    else
+        for (int i = 0; i < words && !cpu->aborted; i++)
+            slow_store(cpu, address + 4 * (uint32_t)i, values[i], 4);
 }
 
 /* ---- arithmetic ---- */
 
 /* The barrel shifter: result, and carry in bit 32. `amount` is 0-255, 0 leaves value and carry. */
-static uint64_t shifted(uint32_t value, uint32_t type, uint32_t amount, uint32_t carry)
-{
+static uint64_t shifted(uint32_t value, uint32_t type, uint32_t amount, uint32_t carry) {
     uint64_t wide = value;
     if (type == SHIFT_RRX) return (wide >> 1 | carry << 31) | (wide & 1) << 32;
     if (!amount) return wide | (uint64_t)carry << 32;
@@ -177,21 +185,18 @@ static uint64_t shifted(uint32_t value, uint32_t type, uint32_t amount, uint32_t
         if (amount > 32) amount = 32;
         wide = (uint64_t)(int64_t)(int32_t)value;
         return (uint32_t)((int64_t)wide >> amount) | (wide >> (amount - 1) & 1) << 32;
-    default:
-        value = rotate(value, amount);
-        return value | (uint64_t)(value >> 31) << 32;
+    default: value = rotate(value, amount); return value | (uint64_t)(value >> 31) << 32;
     }
 }
 
-static __attribute__((noinline)) uint64_t any_operand(const cpu_t *cpu, const record_t *ip, uint32_t carry)
-{
+static __attribute__((noinline)) uint64_t any_operand(const cpu_t *cpu, const record_t *ip,
+                                                      uint32_t carry) {
     uint32_t amount = ip->imm >> SHIFT_AMOUNT;
     if (ip->imm & SHIFT_BY_REGISTER) amount = cpu->r[amount] & 0xff;
     return shifted(cpu->r[ip->rm], ip->imm & 7, amount, carry);
 }
 
-static uint32_t arithmetic(int opcode, uint32_t a, uint32_t b, uint32_t c)
-{
+static uint32_t arithmetic(int opcode, uint32_t a, uint32_t b, uint32_t c) {
     switch (opcode) {
     case 0: return a & b;
     case 1: return a ^ b;
@@ -208,16 +213,14 @@ static uint32_t arithmetic(int opcode, uint32_t a, uint32_t b, uint32_t c)
     }
 }
 
-static uint32_t saturate(cpu_t *cpu, int64_t value)
-{
+static uint32_t saturate(cpu_t *cpu, int64_t value) {
     int64_t limited = value > INT32_MAX ? INT32_MAX : value < INT32_MIN ? INT32_MIN : value;
     if (limited != value) cpu->cpsr |= FLAG_Q;
     return (uint32_t)limited;
 }
 
 /* A DSP multiply-accumulate wraps, and says so in Q. */
-static uint32_t accumulate(cpu_t *cpu, int64_t product, uint32_t addend)
-{
+static uint32_t accumulate(cpu_t *cpu, int64_t product, uint32_t addend) {
     int64_t sum = product + (int32_t)addend;
     if (sum != (int32_t)sum) cpu->cpsr |= FLAG_Q;
     return (uint32_t)sum;
@@ -225,8 +228,7 @@ static uint32_t accumulate(cpu_t *cpu, int64_t product, uint32_t addend)
 
 /* ---- records ---- */
 
-static uint32_t address_of(const cpu_t *cpu, const record_t *ip)
-{
+static uint32_t address_of(const cpu_t *cpu, const record_t *ip) {
     uint32_t i = (uint32_t)(ip - cpu->records);
     if (i < FIRST_THUMB) return 4 * i;
     if (i < FIRST_OUTSIDE) return 2 * (i - FIRST_THUMB);
@@ -234,37 +236,34 @@ static uint32_t address_of(const cpu_t *cpu, const record_t *ip)
 }
 
 /* Untouched pages of records stay untouched. */
-static void forget(record_t *first, const record_t *last)
-{
-    for (; first <= last; first++) if (first->handler) first->handler = 0;
+static void forget(record_t *first, const record_t *last) {
+    for (; first <= last; first++)
+        if (first->handler) first->handler = 0;
 }
 
-void cpu_invalidate(cpu_t *cpu, uint32_t offset, uint32_t length)
-{
+void cpu_invalidate(cpu_t *cpu, uint32_t offset, uint32_t length) {
     uint32_t last;
     if (!length || offset >= CPU_ITCM_SIZE) return;
     last = length > CPU_ITCM_SIZE - offset ? CPU_ITCM_SIZE - 1 : offset + length - 1;
     forget(cpu->records + offset / 4, cpu->records + last / 4);
-    /* the half-word before may be the first half of a call that was decoded together with this one */
-    forget(cpu->records + FIRST_THUMB + (offset < 2 ? 0 : offset / 2 - 1), cpu->records + FIRST_THUMB + last / 2);
+    /* the half-word before may be the first half of a call, decoded together with this one */
+    forget(cpu->records + FIRST_THUMB + (offset < 2 ? 0 : offset / 2 - 1),
+           cpu->records + FIRST_THUMB + last / 2);
 }
 
-int cpu_init(cpu_t *cpu)
-{
+int cpu_init(cpu_t *cpu) {
     memset(cpu, 0, sizeof *cpu);
     cpu->cpsr = 0xd3;
     cpu->records = calloc(ALL_RECORDS, sizeof *cpu->records);
     return cpu->records ? 0 : -1;
 }
 
-void cpu_free(cpu_t *cpu)
-{
+void cpu_free(cpu_t *cpu) {
     free(cpu->records);
     cpu->records = 0;
 }
 
-void cpu_reset(cpu_t *cpu, uint32_t r0, uint32_t cpsr, uint32_t pc)
-{
+void cpu_reset(cpu_t *cpu, uint32_t r0, uint32_t cpsr, uint32_t pc) {
     memset(cpu->r, 0, sizeof cpu->r);
     memset(cpu->bank_r13, 0, sizeof cpu->bank_r13);
     memset(cpu->bank_r14, 0, sizeof cpu->bank_r14);
@@ -287,16 +286,19 @@ void cpu_abort(cpu_t *cpu) { cpu->aborted = 1; }
 #define GOTO(distance) goto *(void *)((char *)&&L_DECODE + (distance))
 #define DISPATCH GOTO(ip->handler)
 #define NEXT do { ip++; DISPATCH; } while (0)
-#define PACK (cpu->cpsr = (cpu->cpsr & ~(FLAG_N | FLAG_Z | FLAG_C | FLAG_V)) | (n & FLAG_N) | (z ? 0 : FLAG_Z) | \
-              c << 29 | v >> 31 << 28)
-#define UNPACK (n = cpu->cpsr & FLAG_N, z = ~cpu->cpsr & FLAG_Z, c = cpu->cpsr >> 29 & 1, v = cpu->cpsr << 3)
+#define PACK \
+    (cpu->cpsr = (cpu->cpsr & ~(FLAG_N | FLAG_Z | FLAG_C | FLAG_V)) | (n & FLAG_N) | \
+                 (z ? 0 : FLAG_Z) | c << 29 | v >> 31 << 28)
+#define FLAGS_FROM(word) \
+    (n = (word) & FLAG_N, z = ~(word) & FLAG_Z, c = (word) >> 29 & 1, v = (word) << 3)
+#define UNPACK FLAGS_FROM(cpu->cpsr)
 #define LEFT ((int64_t)(end - (intptr_t)ip) / (int64_t)sizeof(record_t))
-#define PUBLISH (PACK, cpu->instructions = finish - (uint64_t)LEFT, cpu->r[15] = address_of(cpu, ip))
+#define PUBLISH \
+    (PACK, cpu->instructions = finish - (uint64_t)LEFT, cpu->r[15] = address_of(cpu, ip))
 #define THUMB_STATE(on) (cpu->cpsr = (cpu->cpsr & ~(uint32_t)FLAG_T) | ((on) ? FLAG_T : 0))
 
-/* Go to the instruction at `pc` in the current state; ip is the record after the last one executed. */
+/* Go to an address: in the current state, or in the state that bit 0 says. */
 #define JUMP_TO(target) do { pc = (target); ip++; goto jump; } while (0)
-/* The same with the state taken from bit 0. */
 #define EXCHANGE(target) do { pc = (target); ip++; goto exchange; } while (0)
 /* After an access that may have reached a callback. */
 #define CHECK_ABORT do { if (UNLIKELY(cpu->aborted)) goto data_abort; } while (0)
@@ -332,24 +334,30 @@ void cpu_abort(cpu_t *cpu) { cpu->aborted = 1; }
 #define CARRY_ANY c = (uint32_t)(wide >> 32)
 
 #define EACH_FORM(X, ...) \
-    X(IMM, __VA_ARGS__) X(REG, __VA_ARGS__) X(LSL, __VA_ARGS__) X(LSR, __VA_ARGS__) X(ASR, __VA_ARGS__) \
-    X(ANY, __VA_ARGS__)
+    X(IMM, __VA_ARGS__) X(REG, __VA_ARGS__) X(ANY, __VA_ARGS__) \
+    X(LSL, __VA_ARGS__) X(LSR, __VA_ARGS__) X(ASR, __VA_ARGS__)
 
 #define MOVE(form, name, value) \
     L_##name##_##form: { OPERAND_##form; R(rd) = value; NEXT; } \
     L_##name##S_##form: { OPERAND_##form; CARRY_##form; n = z = R(rd) = value; NEXT; }
 #define LOGICAL(form, name, value) \
     L_##name##_##form: { uint32_t a = R(rn); OPERAND_##form; R(rd) = value; NEXT; } \
-    L_##name##S_##form: { uint32_t a = R(rn); OPERAND_##form; CARRY_##form; n = z = R(rd) = value; NEXT; }
+    L_##name##S_##form: { \
+        uint32_t a = R(rn); OPERAND_##form; CARRY_##form; \
+        n = z = R(rd) = value; NEXT; \
+    }
 #define LOGICAL_TEST(form, name, value) \
     L_##name##_##form: { uint32_t a = R(rn); OPERAND_##form; CARRY_##form; n = z = value; NEXT; }
 
-/* Arithmetic: the result from a, b and c; then the carry; overflow of the sum of x and y, or of a difference. */
+/* Arithmetic: the result from a, b and c, then the carry, then overflow of a sum or difference. */
 #define OVERFLOW_SUM(x, y) v = ~((x) ^ (y)) & ((x) ^ n)
 #define OVERFLOW_DIFFERENCE(x, y) v = ((x) ^ (y)) & ((x) ^ n)
 #define ARITHMETIC(form, name, value, carry, overflow) \
     L_##name##_##form: { uint32_t a = R(rn); OPERAND_##form; R(rd) = value; NEXT; } \
-    L_##name##S_##form: { uint32_t a = R(rn); OPERAND_##form; n = z = value; carry; overflow; R(rd) = n; NEXT; }
+    L_##name##S_##form: { \
+        uint32_t a = R(rn); OPERAND_##form; \
+        n = z = value; carry; overflow; R(rd) = n; NEXT; \
+    }
 #define ARITHMETIC_TEST(form, name, value, carry, overflow) \
     L_##name##_##form: { uint32_t a = R(rn); OPERAND_##form; n = z = value; carry; overflow; NEXT; }
 
@@ -359,8 +367,10 @@ void cpu_abort(cpu_t *cpu) { cpu->aborted = 1; }
 #define ADDRESS_PRE uint32_t address = R(rn) + ip->imm
 #define ADDRESS_POST uint32_t address = R(rn)
 #define ADDRESS_ANY \
-    uint32_t start = R(rn), step = ip->rs & MODE_REGISTER ? (uint32_t)any_operand(cpu, ip, c) : ip->imm; \
-    uint32_t moved = ip->rs & MODE_SUBTRACT ? start - step : start + step, address = ip->rs & MODE_PRE ? moved : start; \
+    uint32_t start = R(rn); \
+    uint32_t step = ip->rs & MODE_REGISTER ? (uint32_t)any_operand(cpu, ip, c) : ip->imm; \
+    uint32_t moved = ip->rs & MODE_SUBTRACT ? start - step : start + step; \
+    uint32_t address = ip->rs & MODE_PRE ? moved : start; \
     uint32_t after = (ip->rs & (MODE_PRE | MODE_WRITEBACK)) == MODE_PRE ? start : moved
 #define REBASE_IMM (void)0
 #define REBASE_REG (void)0
@@ -369,18 +379,21 @@ void cpu_abort(cpu_t *cpu) { cpu->aborted = 1; }
 #define REBASE_ANY R(rn) = after
 
 #define EACH_ADDRESS(X, ...) \
-    X(IMM, __VA_ARGS__) X(REG, __VA_ARGS__) X(PRE, __VA_ARGS__) X(POST, __VA_ARGS__) X(ANY, __VA_ARGS__)
+    X(IMM, __VA_ARGS__) X(REG, __VA_ARGS__) X(ANY, __VA_ARGS__) \
+    X(PRE, __VA_ARGS__) X(POST, __VA_ARGS__)
 
 #define IN_DTCM(address, size) (((address) & (0xffff0000u | ((size) - 1))) == 0x00400000u)
 #define IN_SDRAM(address, size) (((address) & (0xe8000000u | ((size) - 1))) == 0x60000000u)
+#define TO_DTCM(address) (cpu->dtcm + ((address) & (CPU_DTCM_SIZE - 1)))
+#define TO_SDRAM(address) (cpu->sdram + ((address) & (CPU_SDRAM_SIZE - 1)))
 
-/* `type` is the C type in memory, sign-extending by itself; a rebased base that is also loaded keeps what is loaded. */
+/* `type` is the C type in memory: it extends the sign by itself. */
 #define LOAD(form, name, type, size) \
     L_##name##_##form: { \
         ADDRESS_##form; \
         type value; \
-        if (LIKELY(IN_DTCM(address, size))) memcpy(&value, cpu->dtcm + (address & 0xffff), size); \
-        else if (LIKELY(IN_SDRAM(address, size))) memcpy(&value, cpu->sdram + (address & 0x7ffffff), size); \
+        if (LIKELY(IN_DTCM(address, size))) memcpy(&value, TO_DTCM(address), size); \
+        else if (LIKELY(IN_SDRAM(address, size))) memcpy(&value, TO_SDRAM(address), size); \
         else { \
             PUBLISH; \
             value = (type)slow_load(cpu, address, size); \
@@ -398,8 +411,8 @@ void cpu_abort(cpu_t *cpu) { cpu->aborted = 1; }
     L_##name##_##form: { \
         ADDRESS_##form; \
         type value = (type)(R(rd) + (STORES_PC_##form && ip->rd == 15 ? 4 : 0)); \
-        if (LIKELY(IN_DTCM(address, size))) memcpy(cpu->dtcm + (address & 0xffff), &value, size); \
-        else if (LIKELY(IN_SDRAM(address, size))) memcpy(cpu->sdram + (address & 0x7ffffff), &value, size); \
+        if (LIKELY(IN_DTCM(address, size))) memcpy(TO_DTCM(address), &value, size); \
+        else if (LIKELY(IN_SDRAM(address, size))) memcpy(TO_SDRAM(address), &value, size); \
         else { \
             PUBLISH; \
             slow_store(cpu, address, value, size); \
@@ -419,7 +432,8 @@ void cpu_abort(cpu_t *cpu) { cpu->aborted = 1; }
 
 /* Registers of the list in ascending order with the word that belongs to each. */
 #define FOR_LIST(i, at) \
-    for (uint32_t list_ = ip->imm, at = 0, i; list_ && (i = (uint32_t)__builtin_ctz(list_), 1); at++, list_ &= list_ - 1)
+    for (uint32_t list = ip->imm, at = 0, i; list && (i = (uint32_t)__builtin_ctz(list), 1); \
+         at++, list &= list - 1)
 #define BLOCK_ADDRESS ((R(rn) + 4 * (uint32_t)(int8_t)ip->rs) & ~3u)
 #define BLOCK_REBASE R(rn) += 4 * (uint32_t)(int8_t)ip->rm
 #define LOAD_BLOCK \
@@ -431,8 +445,7 @@ void cpu_abort(cpu_t *cpu) { cpu->aborted = 1; }
 #define LABEL_DISTANCE(name) (int32_t)((char *)&&L_##name - (char *)&&L_DECODE),
 #define HALF(value, shift) (int16_t)((value) >> (shift))
 
-int cpu_run(cpu_t *cpu, uint64_t budget)
-{
+int cpu_run(cpu_t *cpu, uint64_t budget) {
     static const int32_t distances[OPERATIONS] = {EACH_OPERATION(LABEL_DISTANCE)};
     uint32_t n, z, c, v, pc;
     record_t *ip = cpu->records + FIRST_OUTSIDE;
@@ -453,7 +466,7 @@ int cpu_run(cpu_t *cpu, uint64_t budget)
 attend_after: /* the current instruction is complete */
     ip++;
     pc = address_of(cpu, ip);
-attend: /* pc: the next instruction; ip: the record after the last one executed; CPSR's control bits are set */
+attend: /* pc: the next instruction; ip: the record after the last one executed */
     if (cpu->stop) {
         cpu->stop = 0;
         result = CPU_STOPPED;
@@ -461,10 +474,10 @@ attend: /* pc: the next instruction; ip: the record after the last one executed;
     }
     if (cpu->fiq && !(cpu->cpsr & FLAG_F)) {
         PACK;
-        pc = take(cpu, EXCEPTION_FIQ, pc + 4);
+        pc = take(cpu, FIQ_TAKEN, pc + 4);
     } else if (cpu->irq && !(cpu->cpsr & FLAG_I)) {
         PACK;
-        pc = take(cpu, EXCEPTION_IRQ, pc + 4);
+        pc = take(cpu, IRQ_TAKEN, pc + 4);
     }
     goto jump;
 
@@ -527,15 +540,19 @@ fault: /* pc: the faulting instruction; counted as executed unless the core give
     if ((cpu->cpsr & MODE_BITS) == MODE_ABT || (cpu->cpsr & MODE_BITS) == MODE_UND) goto leave;
     PACK;
     ip++;
-    if (result == CPU_DATA_ABORT) pc = take(cpu, EXCEPTION_DATA, pc + 8);
-    else if (result == CPU_PREFETCH_ABORT) pc = take(cpu, EXCEPTION_PREFETCH, pc + 4);
-    else pc = take(cpu, EXCEPTION_UNDEFINED, pc + (cpu->cpsr & FLAG_T ? 2 : 4));
+    if (result == CPU_DATA_ABORT)
+        pc = take(cpu, DATA_TAKEN, pc + 8);
+    else if (result == CPU_PREFETCH_ABORT)
+        pc = take(cpu, PREFETCH_TAKEN, pc + 4);
+    else
+        pc = take(cpu, UNDEFINED_TAKEN, pc + (cpu->cpsr & FLAG_T ? 2 : 4));
     goto attend;
 
-L_UNDEFINED: goto undefined;
+L_UNDEFINED:
+    goto undefined;
 L_SWI:
     PACK;
-    pc = take(cpu, EXCEPTION_SWI, address_of(cpu, ip + 1));
+    pc = take(cpu, SWI_TAKEN, address_of(cpu, ip + 1));
     ip++;
     goto attend;
 L_BKPT:
@@ -548,7 +565,8 @@ L_WAIT:
     pc = address_of(cpu, ip);
     result = CPU_WAITING;
     goto leave;
-L_NOP: NEXT;
+L_NOP:
+    NEXT;
 
     /* -- prefixes -- */
 
@@ -565,8 +583,8 @@ L_PC8:
 test_condition:
     switch (ip->second >> 16) {
 #define CASE(number, name) case number: if (!(CONDITION_##name)) NEXT; break;
-    CASE(0, EQ) CASE(1, NE) CASE(2, CS) CASE(3, CC) CASE(4, MI) CASE(5, PL) CASE(6, VS) CASE(7, VC) CASE(8, HI)
-    CASE(9, LS) CASE(10, GE) CASE(11, LT) CASE(12, GT) CASE(13, LE)
+    CASE(0, EQ) CASE(1, NE) CASE(2, CS) CASE(3, CC) CASE(4, MI) CASE(5, PL) CASE(6, VS)
+    CASE(7, VC) CASE(8, HI) CASE(9, LS) CASE(10, GE) CASE(11, LT) CASE(12, GT) CASE(13, LE)
     default: break;
     }
     GOTO(distances[ip->second & 0xffff]);
@@ -665,7 +683,7 @@ exchange_attending: /* to pc, after an access that may have moved the interrupt 
 L_LDRD: {
     ADDRESS_ANY;
     uint32_t values[2];
-    PUBLISH;
+    if (UNLIKELY(!block(cpu, address & ~3u, 2))) PUBLISH;
     load_block(cpu, address & ~3u, 2, values);
     CHECK_ABORT;
     REBASE_ANY;
@@ -677,7 +695,7 @@ L_LDRD: {
 L_STRD: {
     ADDRESS_ANY;
     uint32_t values[2] = {R(rd), cpu->r[ip->rd + 1]};
-    PUBLISH;
+    if (UNLIKELY(!block(cpu, address & ~3u, 2))) PUBLISH;
     store_block(cpu, address & ~3u, 2, values);
     CHECK_ABORT;
     REBASE_ANY;
@@ -820,6 +838,6 @@ L_MSR:
     NEXT;
 L_MRC:
     R(rd) = ip->imm;
-    if (ip->rd == 15) n = ip->imm, z = ~ip->imm & FLAG_Z, c = ip->imm >> 29 & 1, v = ip->imm << 3;
+    if (ip->rd == 15) FLAGS_FROM(ip->imm);
     NEXT;
 }

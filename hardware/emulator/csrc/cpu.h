@@ -1,14 +1,17 @@
-/* An ARM968E-S core (ARMv5TE, ARM and Thumb) as an interpreter.  One object a core, no global state.
+/* An ARM968E-S core (ARMv5TE, ARM and Thumb) as an interpreter: one object a core, nothing global.
  *
- * Rules of the interface
- * - cpu_init() zeroes the object and allocates the decoded records.  The owner then sets the four memory pointers
- *   (all of them, at full size) and the two callbacks before it runs the core; it owns what they point to.
- * - Outside cpu_run() every field is complete: r[15] is the next instruction's address and cpsr holds the flags.
- *   Inside a callback cpsr and `instructions` are complete too, r[15] is the address of the instruction that makes
- *   the access, and `instructions` counts those before it.  A callback may set irq, fiq and stop, call cpu_abort()
- *   and cpu_invalidate(), and must change nothing else.
- * - Interrupt lines are levels.  They are looked at when cpu_run() starts, after every access that reached a
- *   callback, after every write of CPSR and after every exception return: nothing else can change the answer.
+ * Rules of the interface:
+ * - cpu_init() zeroes the object and allocates the decoded records.  The owner then sets the four
+ *   memory pointers (all of them, at full size) and the two callbacks before it runs the core; it
+ *   owns what they point to.
+ * - Outside cpu_run() every field is complete: r[15] is the next instruction's address and cpsr
+ *   holds the flags.  Inside a callback cpsr and `instructions` are complete too, r[15] is the
+ *   address of the instruction that makes the access, and `instructions` counts those before it.
+ *   A callback may set irq, fiq and stop, write to memory, and call cpu_abort() and
+ *   cpu_invalidate(); it must change nothing else.
+ * - Interrupt lines are levels.  They are looked at when cpu_run() starts, after every access that
+ *   reached a callback, after every write of CPSR and after every exception return: nothing else
+ *   can change the answer.
  * - The host is little-endian.
  */
 #ifndef SPIKINGCONVNET_CPU_H
@@ -16,10 +19,10 @@
 
 #include <stdint.h>
 
-#define CPU_ITCM_SIZE 0x8000u      /* at 0x00000000 */
-#define CPU_DTCM_SIZE 0x10000u     /* at 0x00400000 */
-#define CPU_SDRAM_SIZE 0x8000000u  /* at 0x60000000 and 0x70000000 */
-#define CPU_SYSRAM_SIZE 0x8000u    /* at 0xe5000000 and 0xf5000000 */
+#define CPU_ITCM_SIZE 0x8000u     /* at 0x00000000 */
+#define CPU_DTCM_SIZE 0x10000u    /* at 0x00400000 */
+#define CPU_SDRAM_SIZE 0x8000000u /* at 0x60000000 and 0x70000000 */
+#define CPU_SYSRAM_SIZE 0x8000u   /* at 0xe5000000 and 0xf5000000 */
 
 typedef struct cpu cpu_t;
 typedef uint32_t (*cpu_read_fn)(cpu_t *, uint32_t address, int size);
@@ -31,27 +34,29 @@ struct cpu {
     uint32_t r[16]; /* the current mode's */
     uint32_t cpsr;
     uint8_t irq, fiq; /* interrupt lines, 0 or not 0 */
-    uint8_t stop;     /* asks cpu_run to return CPU_STOPPED after the current instruction, which clears it */
+    uint8_t stop;     /* asks cpu_run to return CPU_STOPPED after the instruction; that clears it */
     uint8_t aborted;  /* set by cpu_abort */
     uint8_t *itcm, *dtcm, *sdram, *sysram;
     uint64_t instructions; /* executed since cpu_init; a Thumb BL or BLX pair is two */
-    cpu_read_fn read;      /* called for what is not RAM, with an aligned address and size 1, 2 or 4 */
+    cpu_read_fn read; /* called for what is not RAM, with an aligned address and size 1, 2 or 4 */
     cpu_write_fn write;
     void *owner;
     uint32_t bank_r13[CPU_BANKS], bank_r14[CPU_BANKS]; /* of the modes that are not current */
     uint32_t bank_usr[5], bank_fiq[5];                 /* r8-r12: one of the two is not current */
     uint32_t spsr[CPU_BANKS];                          /* [0] has no meaning */
-    uint32_t fault_address, fault_instruction;         /* of the last undefined instruction or abort */
-    uint32_t outside_pc;                               /* of the instruction executed outside ITCM */
-    struct cpu_record *records;                        /* see cpu_ops.h */
+    uint32_t fault_address, fault_instruction; /* of the last undefined instruction or abort */
+    uint32_t outside_pc;                       /* of the instruction executed outside ITCM */
+    struct cpu_record *records;                /* see cpu_ops.h */
 };
 
 enum cpu_exit {
-    CPU_WAITING,        /* executed wait-for-interrupt; r[15] is after it */
-    CPU_BUDGET,         /* the budget is used up */
-    CPU_STOPPED,        /* the owner set stop */
-    CPU_UNDEFINED,      /* the last three: a fault inside a fault handler (abort or undefined mode); */
-    CPU_DATA_ABORT,     /* r[15] is the faulting instruction, fault_address and fault_instruction say more */
+    CPU_WAITING, /* executed wait-for-interrupt; r[15] is after it */
+    CPU_BUDGET,  /* the budget is used up */
+    CPU_STOPPED, /* the owner set stop */
+    /* A fault in abort or undefined mode, that is inside a fault handler (elsewhere it is the
+     * exception): r[15] is the faulting instruction, fault_address and fault_instruction say more. */
+    CPU_UNDEFINED,
+    CPU_DATA_ABORT,
     CPU_PREFETCH_ABORT,
 };
 
@@ -61,7 +66,8 @@ void cpu_free(cpu_t *);
 /* Start a program: clears registers, banks, lines and decoded records; `instructions` goes on. */
 void cpu_reset(cpu_t *, uint32_t r0, uint32_t cpsr, uint32_t pc);
 
-/* Run about `budget` instructions at most: it is compared at taken branches only. Returns an enum cpu_exit. */
+/* Run at most about `budget` instructions: it is compared at taken branches only.
+ * Returns an enum cpu_exit. */
 int cpu_run(cpu_t *, uint64_t budget);
 
 /* Tell the core that `length` bytes of ITCM at `offset` were changed from outside. */

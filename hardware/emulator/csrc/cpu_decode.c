@@ -1,10 +1,11 @@
 /* Decoder of ARMv5TE: one instruction word to one record (cpu_ops.h says what its fields mean).
  *
- * Encodings are those of the ARM Architecture Reference Manual (DDI 0100), chapters A3 to A7.  What ARMv5TE leaves
- * undefined becomes OP_UNDEFINED; what it calls UNPREDICTABLE becomes something harmless.  A condition puts OP_IF_* in
- * front (near branches have their own handlers for each condition).  A register 15 read as an operand puts OP_PC8 or
- * OP_PC12 in front, which stores the value into r[15] - inside cpu_run r[15] is otherwise scratch - and tests the
- * condition as well, given in the upper half of `second`.
+ * Encodings are those of the ARM Architecture Reference Manual (DDI 0100), chapters A3 to A7.  What
+ * ARMv5TE leaves undefined becomes OP_UNDEFINED; what it calls UNPREDICTABLE becomes something
+ * harmless.  A condition puts OP_IF_* in front (near branches have their own handlers for each
+ * condition).  A register 15 read as an operand puts OP_PC8 or OP_PC12 in front, which stores the
+ * value into r[15] - inside cpu_run r[15] is otherwise scratch - and tests the condition as well,
+ * given in the upper half of `second`.
  */
 #include <string.h>
 
@@ -20,15 +21,20 @@ typedef struct {
     int pc; /* prefix wanted: 0, OP_PC8, OP_PC12 */
 } decoding_t;
 
-static int32_t sign_extend(uint32_t value, int bits) { return (int32_t)(value << (32 - bits)) >> (32 - bits); }
+static int32_t sign_extend(uint32_t value, int bits) {
+    return (int32_t)(value << (32 - bits)) >> (32 - bits);
+}
 
-static void reads(decoding_t *d, uint32_t reg) { if (reg == 15 && !d->pc) d->pc = OP_PC8; }
+static void reads(decoding_t *d, uint32_t reg) {
+    if (reg == 15 && !d->pc) d->pc = OP_PC8;
+}
 
-static int inside(const decoding_t *d, uint32_t target) { return d->address < CPU_ITCM_SIZE && target < CPU_ITCM_SIZE; }
+static int inside(const decoding_t *d, uint32_t target) {
+    return d->address < CPU_ITCM_SIZE && target < CPU_ITCM_SIZE;
+}
 
 /* A shift by immediate as in bits 11:5, or by register, packed for an ANY form. */
-static uint32_t packed_shift(uint32_t w)
-{
+static uint32_t packed_shift(uint32_t w) {
     uint32_t type = BITS(w, 5, 2), amount = BITS(w, 7, 5);
     if (BIT(w, 4)) return type | SHIFT_BY_REGISTER | BITS(w, 8, 4) << SHIFT_AMOUNT;
     if (!amount && type == SHIFT_ROR) type = SHIFT_RRX;
@@ -36,16 +42,18 @@ static uint32_t packed_shift(uint32_t w)
     return type | amount << SHIFT_AMOUNT;
 }
 
-static int data_processing(decoding_t *d, uint32_t w)
-{
+static int data_processing(decoding_t *d, uint32_t w) {
     static const uint16_t first[16][2] = {
-        {OP_AND_IMM, OP_ANDS_IMM}, {OP_EOR_IMM, OP_EORS_IMM}, {OP_SUB_IMM, OP_SUBS_IMM}, {OP_RSB_IMM, OP_RSBS_IMM},
-        {OP_ADD_IMM, OP_ADDS_IMM}, {OP_ADC_IMM, OP_ADCS_IMM}, {OP_SBC_IMM, OP_SBCS_IMM}, {OP_RSC_IMM, OP_RSCS_IMM},
-        {0, OP_TST_IMM}, {0, OP_TEQ_IMM}, {0, OP_CMP_IMM}, {0, OP_CMN_IMM},
-        {OP_ORR_IMM, OP_ORRS_IMM}, {OP_MOV_IMM, OP_MOVS_IMM}, {OP_BIC_IMM, OP_BICS_IMM}, {OP_MVN_IMM, OP_MVNS_IMM}};
+        {OP_AND_IMM, OP_ANDS_IMM}, {OP_EOR_IMM, OP_EORS_IMM}, {OP_SUB_IMM, OP_SUBS_IMM},
+        {OP_RSB_IMM, OP_RSBS_IMM}, {OP_ADD_IMM, OP_ADDS_IMM}, {OP_ADC_IMM, OP_ADCS_IMM},
+        {OP_SBC_IMM, OP_SBCS_IMM}, {OP_RSC_IMM, OP_RSCS_IMM}, {0, OP_TST_IMM},
+        {0, OP_TEQ_IMM},           {0, OP_CMP_IMM},           {0, OP_CMN_IMM},
+        {OP_ORR_IMM, OP_ORRS_IMM}, {OP_MOV_IMM, OP_MOVS_IMM}, {OP_BIC_IMM, OP_BICS_IMM},
+        {OP_MVN_IMM, OP_MVNS_IMM}};
     record_t *r = d->record;
     uint32_t opcode = BITS(w, 21, 4), set = BIT(w, 20), amount = BITS(w, 7, 5);
-    int immediate = BIT(w, 25), moves = opcode == 13 || opcode == 15, tests = opcode >= 8 && opcode <= 11;
+    int immediate = BIT(w, 25), moves = opcode == 13 || opcode == 15,
+        tests = opcode >= 8 && opcode <= 11;
     r->rn = moves ? 0 : BITS(w, 16, 4);
     r->rd = BITS(w, 12, 4);
     r->rm = BITS(w, 0, 4);
@@ -68,7 +76,8 @@ static int data_processing(decoding_t *d, uint32_t w)
         r->rs = immediate;
         return OP_ALU_PC;
     }
-    if (immediate && r->rn == 15 && !set && (opcode == 2 || opcode == 4)) { /* an address relative to the PC */
+    if (immediate && r->rn == 15 && !set &&
+        (opcode == 2 || opcode == 4)) { /* an address relative to the PC */
         uint32_t here = d->address + 2 * d->size;
         r->imm = opcode == 4 ? here + r->imm : here - r->imm;
         d->pc = 0;
@@ -82,9 +91,9 @@ static int data_processing(decoding_t *d, uint32_t w)
     return first[opcode][set] + 2 + BITS(w, 5, 2);
 }
 
-/* Fill in a transfer's address; `offset` is an immediate unless bit MODE_REGISTER. Returns the form, 0 IMM to 4 ANY. */
-static int addressing(decoding_t *d, uint32_t w, int by_register, uint32_t offset, int any)
-{
+/* Fill in a transfer's address; `offset` is an immediate unless bit MODE_REGISTER. Returns the
+ * form, 0 IMM to 4 ANY. */
+static int addressing(decoding_t *d, uint32_t w, int by_register, uint32_t offset, int any) {
     record_t *r = d->record;
     int pre = BIT(w, 24), up = BIT(w, 23), writeback = BIT(w, 21);
     r->rn = BITS(w, 16, 4);
@@ -103,8 +112,7 @@ static int addressing(decoding_t *d, uint32_t w, int by_register, uint32_t offse
     return !pre ? 3 : writeback ? 2 : 0;
 }
 
-static int word_transfer(decoding_t *d, uint32_t w)
-{
+static int word_transfer(decoding_t *d, uint32_t w) {
     int by_register = BIT(w, 25), load = BIT(w, 20), byte = BIT(w, 22), pc = BITS(w, 12, 4) == 15;
     uint32_t offset = by_register ? packed_shift(w) : BITS(w, 0, 12);
     int form = addressing(d, w, by_register, offset, pc);
@@ -123,22 +131,25 @@ static int word_transfer(decoding_t *d, uint32_t w)
     return (load ? byte ? OP_LDRB_IMM : OP_LDR_IMM : byte ? OP_STRB_IMM : OP_STR_IMM) + form;
 }
 
-static int half_transfer(decoding_t *d, uint32_t w)
-{
+static int half_transfer(decoding_t *d, uint32_t w) {
     int by_register = !BIT(w, 22), load = BIT(w, 20), kind = BITS(w, 5, 2);
     uint32_t offset = by_register ? 0 : BITS(w, 8, 4) << 4 | BITS(w, 0, 4);
     int dual = !load && kind != 1;
     int form = addressing(d, w, by_register, offset, dual || BITS(w, 12, 4) == 15);
     if (dual) return BIT(w, 12) ? OP_UNDEFINED : kind == 2 ? OP_LDRD : OP_STRD;
     if (!load) reads(d, d->record->rd);
-    return (!load ? OP_STRH_IMM : kind == 1 ? OP_LDRH_IMM : kind == 2 ? OP_LDRSB_IMM : OP_LDRSH_IMM) + form;
+    return (!load       ? OP_STRH_IMM
+            : kind == 1 ? OP_LDRH_IMM
+            : kind == 2 ? OP_LDRSB_IMM
+                        : OP_LDRSH_IMM) +
+           form;
 }
 
-static int block_transfer(decoding_t *d, uint32_t w)
-{
+static int block_transfer(decoding_t *d, uint32_t w) {
     record_t *r = d->record;
     uint32_t list = BITS(w, 0, 16);
-    int load = BIT(w, 20), writeback = BIT(w, 21), user = BIT(w, 22), up = BIT(w, 23), before = BIT(w, 24);
+    int load = BIT(w, 20), writeback = BIT(w, 21), user = BIT(w, 22), up = BIT(w, 23),
+        before = BIT(w, 24);
     int count = __builtin_popcount(list);
     r->rn = BITS(w, 16, 4);
     r->imm = list;
@@ -146,13 +157,13 @@ static int block_transfer(decoding_t *d, uint32_t w)
     r->rs = (uint8_t)(up ? before : 1 - before - count);
     r->rm = (uint8_t)(!writeback || !list ? 0 : up ? count : -count);
     reads(d, r->rn);
-    if (load) return !BIT(list, 15) ? user ? OP_LDM_USER : OP_LDM : user ? OP_LDM_RETURN : OP_LDM_PC;
+    if (load)
+        return !BIT(list, 15) ? user ? OP_LDM_USER : OP_LDM : user ? OP_LDM_RETURN : OP_LDM_PC;
     if (BIT(list, 15)) d->pc = OP_PC12;
     return user ? OP_STM_USER : OP_STM;
 }
 
-static int multiply(decoding_t *d, uint32_t w)
-{
+static int multiply(decoding_t *d, uint32_t w) {
     static const uint16_t wide[4] = {OP_UMULL, OP_UMLAL, OP_SMULL, OP_SMLAL};
     record_t *r = d->record;
     r->rd = BITS(w, 16, 4);
@@ -166,12 +177,13 @@ static int multiply(decoding_t *d, uint32_t w)
     default:
         r->rd = BITS(w, 12, 4);
         r->rn = BITS(w, 16, 4);
-        return BITS(w, 23, 2) != 2 || BITS(w, 20, 2) || BITS(w, 8, 4) ? OP_UNDEFINED : BIT(w, 22) ? OP_SWPB : OP_SWP;
+        return BITS(w, 23, 2) != 2 || BITS(w, 20, 2) || BITS(w, 8, 4) ? OP_UNDEFINED
+               : BIT(w, 22)                                           ? OP_SWPB
+                                                                      : OP_SWP;
     }
 }
 
-static int move_to_status(decoding_t *d, uint32_t w, int immediate)
-{
+static int move_to_status(decoding_t *d, uint32_t w, int immediate) {
     record_t *r = d->record;
     uint32_t rotate = 2 * BITS(w, 8, 4), value = BITS(w, 0, 8);
     r->imm = rotate ? value >> rotate | value << (32 - rotate) : value;
@@ -184,8 +196,7 @@ static int move_to_status(decoding_t *d, uint32_t w, int immediate)
 }
 
 /* The space of compare instructions without S. */
-static int miscellaneous(decoding_t *d, uint32_t w)
-{
+static int miscellaneous(decoding_t *d, uint32_t w) {
     static const uint16_t saturating[4] = {OP_QADD, OP_QSUB, OP_QDADD, OP_QDSUB};
     record_t *r = d->record;
     r->rd = BITS(w, 12, 4);
@@ -203,7 +214,8 @@ static int miscellaneous(decoding_t *d, uint32_t w)
     if ((w & 0x0fff0ff0u) == 0x016f0f10u) return OP_CLZ;
     if ((w & 0x0ff000f0u) == 0x01200070u) return OP_BKPT;
     if ((w & 0x0f900ff0u) == 0x01000050u) return saturating[BITS(w, 21, 2)];
-    if ((w & 0x0f900090u) == 0x01000080u) { /* imm: by how much to shift the first (bit 4) and second (bit 5) factor */
+    if ((w & 0x0f900090u) ==
+        0x01000080u) { /* imm: by how much to shift the first (bit 4) and second (bit 5) factor */
         r->rd = BITS(w, 16, 4);
         r->rn = BITS(w, 12, 4);
         r->rs = BITS(w, 8, 4);
@@ -218,20 +230,19 @@ static int miscellaneous(decoding_t *d, uint32_t w)
     return OP_UNDEFINED;
 }
 
-static int near_or_far(decoding_t *d, uint32_t target, int near, int far, uint32_t far_state)
-{
+static int near_or_far(decoding_t *d, uint32_t target, int near, int far, uint32_t far_state) {
     record_t *r = d->record;
     int size = (int)d->size;
     if (near && inside(d, target)) {
-        r->imm = (uint32_t)(((int32_t)(target - d->address) / size - (near == OP_BL_PAIR ? 2 : 1)) * (int)sizeof *r);
+        r->imm = (uint32_t)(((int32_t)(target - d->address) / size - (near == OP_BL_PAIR ? 2 : 1)) *
+                            (int)sizeof *r);
         return near;
     }
     r->imm = target | far_state;
     return far;
 }
 
-static int branch(decoding_t *d, uint32_t w)
-{
+static int branch(decoding_t *d, uint32_t w) {
     uint32_t target = d->address + 8 + (uint32_t)sign_extend(w, 24) * 4;
     if (BIT(w, 24)) {
         d->record->second = (int32_t)(d->address + 4);
@@ -240,28 +251,28 @@ static int branch(decoding_t *d, uint32_t w)
     return near_or_far(d, target, OP_B_EQ + (int)d->condition, OP_B_FAR, 0);
 }
 
-static int coprocessor(decoding_t *d, uint32_t w)
-{
+static int coprocessor(decoding_t *d, uint32_t w) {
     record_t *r = d->record;
     if (BITS(w, 24, 4) == 15) return OP_SWI;
     if (BITS(w, 24, 4) != 14 || !BIT(w, 4) || BITS(w, 8, 4) != 15) return OP_UNDEFINED;
     r->rd = BITS(w, 12, 4);
     if (BIT(w, 20)) {
-        r->imm = BITS(w, 16, 4) || BITS(w, 0, 4) || BITS(w, 5, 3) ? 0 : 0x41059680u; /* c0,c0,0: ARM Ltd, 5TE, 968 */
+        r->imm = BITS(w, 16, 4) || BITS(w, 0, 4) || BITS(w, 5, 3)
+                     ? 0
+                     : 0x41059680u; /* c0,c0,0: ARM Ltd, 5TE, 968 */
         return OP_MRC;
     }
     return (w & 0x00ef0fffu) == 0x00070f90u ? OP_WAIT : OP_NOP;
 }
 
-static int unconditional(decoding_t *d, uint32_t w)
-{
+static int unconditional(decoding_t *d, uint32_t w) {
     if (BITS(w, 25, 3) == 5)
-        return near_or_far(d, d->address + 8 + (uint32_t)sign_extend(w, 24) * 4 + BIT(w, 24) * 2, 0, OP_BL_FAR, 1);
+        return near_or_far(d, d->address + 8 + (uint32_t)sign_extend(w, 24) * 4 + BIT(w, 24) * 2, 0,
+                           OP_BL_FAR, 1);
     return (w & 0xfd70f000u) == 0xf550f000u ? OP_NOP /* PLD */ : OP_UNDEFINED;
 }
 
-static int arm(decoding_t *d, uint32_t w)
-{
+static int arm(decoding_t *d, uint32_t w) {
     if (d->condition == 15) return unconditional(d, w);
     switch (BITS(w, 25, 3)) {
     case 0:
@@ -279,15 +290,18 @@ static int arm(decoding_t *d, uint32_t w)
     }
 }
 
-/* Thumb format 4, 010000: the ARM instruction without registers, and how the two registers go into it. */
-static uint32_t thumb_alu(uint32_t w)
-{
+/* Thumb format 4, 010000: the ARM instruction without registers, and how the two registers go into
+ * it. */
+static uint32_t thumb_alu(uint32_t w) {
     enum { TWO, MOVE, SHIFT, NEGATE, TEST, MULTIPLY };
-    static const struct { uint32_t word; int kind; } table[16] = {
-        {0xe0100000u, TWO}, {0xe0300000u, TWO}, {0xe1b00010u, SHIFT}, {0xe1b00030u, SHIFT},
-        {0xe1b00050u, SHIFT}, {0xe0b00000u, TWO}, {0xe0d00000u, TWO}, {0xe1b00070u, SHIFT},
-        {0xe1100000u, TEST}, {0xe2700000u, NEGATE}, {0xe1500000u, TEST}, {0xe1700000u, TEST},
-        {0xe1900000u, TWO}, {0xe0100090u, MULTIPLY}, {0xe1d00000u, TWO}, {0xe1f00000u, MOVE}};
+    static const struct {
+        uint32_t word;
+        int kind;
+    } table[16] = {
+        {0xe0100000u, TWO},   {0xe0300000u, TWO},      {0xe1b00010u, SHIFT}, {0xe1b00030u, SHIFT},
+        {0xe1b00050u, SHIFT}, {0xe0b00000u, TWO},      {0xe0d00000u, TWO},   {0xe1b00070u, SHIFT},
+        {0xe1100000u, TEST},  {0xe2700000u, NEGATE},   {0xe1500000u, TEST},  {0xe1700000u, TEST},
+        {0xe1900000u, TWO},   {0xe0100090u, MULTIPLY}, {0xe1d00000u, TWO},   {0xe1f00000u, MOVE}};
     uint32_t word = table[BITS(w, 6, 4)].word, rd = BITS(w, 0, 3), rm = BITS(w, 3, 3);
     switch (table[BITS(w, 6, 4)].kind) {
     case TWO: return word | rd << 16 | rd << 12 | rm;
@@ -299,8 +313,7 @@ static uint32_t thumb_alu(uint32_t w)
     }
 }
 
-static uint32_t thumb_high(uint32_t w)
-{
+static uint32_t thumb_high(uint32_t w) {
     uint32_t rd = BITS(w, 0, 3) | BIT(w, 7) << 3, rm = BITS(w, 3, 4);
     switch (BITS(w, 8, 2)) {
     case 0: return 0xe0800000u | rd << 16 | rd << 12 | rm;
@@ -310,31 +323,44 @@ static uint32_t thumb_high(uint32_t w)
     }
 }
 
-static uint32_t thumb_by_register(uint32_t w)
-{
+static uint32_t thumb_by_register(uint32_t w) {
     static const uint32_t table[8] = {0xe7800000u, 0xe18000b0u, 0xe7c00000u, 0xe19000d0u,
                                       0xe7900000u, 0xe19000b0u, 0xe7d00000u, 0xe19000f0u};
     return table[BITS(w, 9, 3)] | BITS(w, 3, 3) << 16 | BITS(w, 0, 3) << 12 | BITS(w, 6, 3);
 }
 
 /* The ARM instruction that does the same, 0 where there is none. */
-static uint32_t thumb_as_arm(uint32_t w)
-{
-    uint32_t rd = BITS(w, 0, 3), rn = BITS(w, 3, 3), rd8 = BITS(w, 8, 3), imm5 = BITS(w, 6, 5), imm8 = BITS(w, 0, 8);
+static uint32_t thumb_as_arm(uint32_t w) {
+    uint32_t rd = BITS(w, 0, 3), rn = BITS(w, 3, 3), rd8 = BITS(w, 8, 3), imm5 = BITS(w, 6, 5),
+             imm8 = BITS(w, 0, 8);
     static const uint32_t immediate[4] = {0xe3b00000u, 0xe3500000u, 0xe2900000u, 0xe2500000u};
     switch (w >> 11) {
-    case 0: case 1: case 2: return 0xe1b00000u | rd << 12 | imm5 << 7 | BITS(w, 11, 2) << 5 | rn;
-    case 3: return (BIT(w, 9) ? 0xe0500000u : 0xe0900000u) | BIT(w, 10) << 25 | rn << 16 | rd << 12 | BITS(w, 6, 3);
-    case 4: case 5: case 6: case 7:
-        return immediate[BITS(w, 11, 2)] | (BITS(w, 11, 2) ? rd8 << 16 : 0) | (BITS(w, 11, 2) == 1 ? 0 : rd8 << 12) | imm8;
+    case 0:
+    case 1:
+    case 2: return 0xe1b00000u | rd << 12 | imm5 << 7 | BITS(w, 11, 2) << 5 | rn;
+    case 3:
+        return (BIT(w, 9) ? 0xe0500000u : 0xe0900000u) | BIT(w, 10) << 25 | rn << 16 | rd << 12 |
+               BITS(w, 6, 3);
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+        return immediate[BITS(w, 11, 2)] | (BITS(w, 11, 2) ? rd8 << 16 : 0) |
+               (BITS(w, 11, 2) == 1 ? 0 : rd8 << 12) | imm8;
     case 8: return BIT(w, 10) ? thumb_high(w) : thumb_alu(w);
     case 9: return 0xe59f0000u | rd8 << 12 | imm8 << 2;
-    case 10: case 11: return thumb_by_register(w);
-    case 12: case 13: return 0xe5800000u | BIT(w, 11) << 20 | rn << 16 | rd << 12 | imm5 << 2;
-    case 14: case 15: return 0xe5c00000u | BIT(w, 11) << 20 | rn << 16 | rd << 12 | imm5;
-    case 16: case 17:
-        return 0xe1c000b0u | BIT(w, 11) << 20 | rn << 16 | rd << 12 | (imm5 >> 3) << 8 | (imm5 & 7) << 1;
-    case 18: case 19: return 0xe58d0000u | BIT(w, 11) << 20 | rd8 << 12 | imm8 << 2;
+    case 10:
+    case 11: return thumb_by_register(w);
+    case 12:
+    case 13: return 0xe5800000u | BIT(w, 11) << 20 | rn << 16 | rd << 12 | imm5 << 2;
+    case 14:
+    case 15: return 0xe5c00000u | BIT(w, 11) << 20 | rn << 16 | rd << 12 | imm5;
+    case 16:
+    case 17:
+        return 0xe1c000b0u | BIT(w, 11) << 20 | rn << 16 | rd << 12 | (imm5 >> 3) << 8 |
+               (imm5 & 7) << 1;
+    case 18:
+    case 19: return 0xe58d0000u | BIT(w, 11) << 20 | rd8 << 12 | imm8 << 2;
     case 21: return 0xe28d0f00u | rd8 << 12 | imm8;
     case 22:
         if (BITS(w, 9, 2) == 2) return 0xe92d0000u | BIT(w, 8) << 14 | imm8;
@@ -344,15 +370,16 @@ static uint32_t thumb_as_arm(uint32_t w)
         return BITS(w, 8, 3) == 6 ? 0xe1200070u : 0;
     case 24: return 0xe8a00000u | rd8 << 16 | imm8;
     case 25: return 0xe8900000u | !BIT(imm8, rd8) << 21 | rd8 << 16 | imm8;
-    case 26: case 27: return BITS(w, 8, 4) == 15 ? 0xef000000u | imm8 : 0;
+    case 26:
+    case 27: return BITS(w, 8, 4) == 15 ? 0xef000000u | imm8 : 0;
     default: return 0;
     }
 }
 
-static int thumb_call(decoding_t *d, uint32_t w, uint32_t next)
-{
+static int thumb_call(decoding_t *d, uint32_t w, uint32_t next) {
     record_t *r = d->record;
-    uint32_t after = d->address + 4, high = after + (uint32_t)sign_extend(w, 11) * 4096, low = BITS(next, 0, 11) * 2;
+    uint32_t after = d->address + 4, high = after + (uint32_t)sign_extend(w, 11) * 4096,
+             low = BITS(next, 0, 11) * 2;
     if (w >> 11 != 0x1e) { /* a second half by itself: imm is added to r14 */
         r->imm = BITS(w, 0, 11) * 2;
         r->rd = w >> 11 == 0x1f;
@@ -360,33 +387,37 @@ static int thumb_call(decoding_t *d, uint32_t w, uint32_t next)
     }
     r->second = (int32_t)(after | 1);
     r->imm = high;
-    if (next >> 11 == 0x1f && inside(d, high + low)) return near_or_far(d, high + low, OP_BL_PAIR, 0, 0);
+    if (next >> 11 == 0x1f && inside(d, high + low))
+        return near_or_far(d, high + low, OP_BL_PAIR, 0, 0);
     return OP_BL_FIRST;
 }
 
-static int thumb(decoding_t *d, uint32_t w, uint32_t next)
-{
+static int thumb(decoding_t *d, uint32_t w, uint32_t next) {
     uint32_t same = thumb_as_arm(w), target;
     switch (w >> 11) {
     case 20: /* address relative to the aligned PC */
         d->record->rd = BITS(w, 8, 3);
         d->record->imm = ((d->address + 4) & ~3u) + BITS(w, 0, 8) * 4;
         return OP_MOV_IMM;
-    case 26: case 27:
+    case 26:
+    case 27:
         if (BITS(w, 8, 4) >= 14) break;
         target = d->address + 4 + (uint32_t)sign_extend(w, 8) * 2;
         d->condition = BITS(w, 8, 4);
         return near_or_far(d, target, OP_B_EQ + (int)d->condition, OP_B_FAR, 1);
-    case 28: return near_or_far(d, d->address + 4 + (uint32_t)sign_extend(w, 11) * 2, OP_B_AL, OP_B_FAR, 1);
-    case 29: if (w & 1) return OP_UNDEFINED; /* fall through */
-    case 30: case 31: return thumb_call(d, w, next);
+    case 28:
+        return near_or_far(d, d->address + 4 + (uint32_t)sign_extend(w, 11) * 2, OP_B_AL, OP_B_FAR,
+                           1);
+    case 29:
+        if (w & 1) return OP_UNDEFINED; /* fall through */
+    case 30:
+    case 31: return thumb_call(d, w, next);
     default: break;
     }
     return same ? arm(d, same) : OP_UNDEFINED;
 }
 
-void cpu_decode(const cpu_t *cpu, uint32_t address, record_t *record)
-{
+void cpu_decode(const cpu_t *cpu, uint32_t address, record_t *record) {
     uint32_t in_thumb = cpu->cpsr & FLAG_T, word = 0;
     const uint8_t *at = cpu_ram(cpu, address), *following = cpu_ram(cpu, address + 2);
     decoding_t d = {record, address, in_thumb ? 2 : 4, 14, 0};

@@ -1,16 +1,18 @@
-/* What the decoder (cpu_decode.c) and the interpreter (cpu.c) share: the decoded record and the list of operations.
+/* What the decoder (cpu_decode.c) and the interpreter (cpu.c) share: the decoded record and the
+ * list of operations.
  *
- * A record describes one instruction at one address.  `handler` and `second` leave the decoder as operation numbers;
- * the interpreter replaces them by distances from its "not decoded" handler, so that zeroed memory means not decoded
- * and nothing in a record depends on where it lies.  Thumb instructions become the records of the ARM instructions
- * that do the same.
+ * A record describes one instruction at one address.  `handler` and `second` leave the decoder as
+ * operation numbers; the interpreter replaces them by distances from its "not decoded" handler, so
+ * that zeroed memory means not decoded and nothing in a record depends on where it lies.  Thumb
+ * instructions become the records of the ARM instructions that do the same.
  *
  * Fields by kind of operation (see the decoder for the rest):
- *   data processing  rd, rn; IMM: imm, and carry = (carry & rm) | rs; REG: rm; LSL, LSR, ASR: rm by rs (1-31);
- *                    ANY: rm by what imm packs (SHIFT_*)
- *   transfers        rd, rn; IMM, PRE, POST: imm (signed); REG: rm << rs; ANY: rs = MODE_* and imm or rm by imm
- *   LDM, STM         rn, imm = register list, rd = its length, rs = first address - base and rm = new base - base, in
- *                    signed words
+ *   data processing  rd, rn; IMM: imm, and carry = (carry & rm) | rs; REG: rm; LSL, LSR, ASR: rm
+ *                    by rs (1-31); ANY: rm by what imm packs (SHIFT_*)
+ *   transfers        rd, rn; IMM, PRE, POST: imm (signed); REG: rm << rs; ANY: rs = MODE_* and imm,
+ *                    or rm by imm
+ *   LDM, STM         rn, imm = register list, rd = its length, rs = first address - base and
+ *                    rm = new base - base, in signed words
  *   near branches    imm = distance in bytes from the following record; BL: second = return address
  */
 #ifndef SPIKINGCONVNET_CPU_OPS_H
@@ -25,7 +27,8 @@ typedef struct cpu_record {
     int32_t second; /* what a prefix goes on to */
 } record_t;
 
-/* One record a word and one a half-word of ITCM, each followed by one that leaves ITCM; two for code elsewhere. */
+/* One record a word and one a half-word of ITCM, each row followed by one that leaves ITCM; two for
+ * code elsewhere. */
 enum {
     ARM_RECORDS = CPU_ITCM_SIZE / 4,
     THUMB_RECORDS = CPU_ITCM_SIZE / 2,
@@ -36,12 +39,13 @@ enum {
 
 enum { FLAG_N = 1u << 31, FLAG_Z = 1 << 30, FLAG_C = 1 << 29, FLAG_V = 1 << 28, FLAG_Q = 1 << 27 };
 enum { FLAG_I = 0x80, FLAG_F = 0x40, FLAG_T = 0x20, MODE_BITS = 0x1f };
-enum { SHIFT_LSL, SHIFT_LSR, SHIFT_ASR, SHIFT_ROR, SHIFT_RRX, SHIFT_BY_REGISTER = 8, SHIFT_AMOUNT = 8 /* bit */ };
+enum { SHIFT_LSL, SHIFT_LSR, SHIFT_ASR, SHIFT_ROR, SHIFT_RRX, SHIFT_BY_REGISTER = 8 };
+enum { SHIFT_AMOUNT = 8 }; /* from this bit on: the amount, or whose register it is */
 enum { MODE_PRE = 1, MODE_WRITEBACK = 2, MODE_REGISTER = 4, MODE_SUBTRACT = 8 };
 
 #define EACH_CONDITION(X, p) \
-    X(p##EQ) X(p##NE) X(p##CS) X(p##CC) X(p##MI) X(p##PL) X(p##VS) X(p##VC) X(p##HI) X(p##LS) X(p##GE) X(p##LT) \
-    X(p##GT) X(p##LE)
+    X(p##EQ) X(p##NE) X(p##CS) X(p##CC) X(p##MI) X(p##PL) X(p##VS) \
+    X(p##VC) X(p##HI) X(p##LS) X(p##GE) X(p##LT) X(p##GT) X(p##LE)
 #define EACH_OPERAND(X, p) X(p##_IMM) X(p##_REG) X(p##_LSL) X(p##_LSR) X(p##_ASR) X(p##_ANY)
 #define EACH_MODE(X, p) X(p##_IMM) X(p##_REG) X(p##_PRE) X(p##_POST) X(p##_ANY)
 
@@ -49,16 +53,19 @@ enum { MODE_PRE = 1, MODE_WRITEBACK = 2, MODE_REGISTER = 4, MODE_SUBTRACT = 8 };
 #define EACH_OPERATION(X) \
     X(DECODE) \
     EACH_CONDITION(X, IF_) X(PC8) X(PC12) /* prefixes */ \
-    EACH_CONDITION(X, B_) X(B_AL) X(BL) X(BL_PAIR) X(B_FAR) X(BL_FAR) X(BL_FIRST) X(BL_SECOND) X(BX) X(BLX) \
+    EACH_CONDITION(X, B_) X(B_AL) X(BL) X(BL_PAIR) X(B_FAR) X(BL_FAR) \
+    X(BL_FIRST) X(BL_SECOND) X(BX) X(BLX) \
     EACH_OPERAND(X, AND) EACH_OPERAND(X, ANDS) EACH_OPERAND(X, EOR) EACH_OPERAND(X, EORS) \
     EACH_OPERAND(X, SUB) EACH_OPERAND(X, SUBS) EACH_OPERAND(X, RSB) EACH_OPERAND(X, RSBS) \
     EACH_OPERAND(X, ADD) EACH_OPERAND(X, ADDS) EACH_OPERAND(X, ADC) EACH_OPERAND(X, ADCS) \
     EACH_OPERAND(X, SBC) EACH_OPERAND(X, SBCS) EACH_OPERAND(X, RSC) EACH_OPERAND(X, RSCS) \
     EACH_OPERAND(X, TST) EACH_OPERAND(X, TEQ) EACH_OPERAND(X, CMP) EACH_OPERAND(X, CMN) \
     EACH_OPERAND(X, ORR) EACH_OPERAND(X, ORRS) EACH_OPERAND(X, MOV) EACH_OPERAND(X, MOVS) \
-    EACH_OPERAND(X, BIC) EACH_OPERAND(X, BICS) EACH_OPERAND(X, MVN) EACH_OPERAND(X, MVNS) X(ALU_PC) \
-    EACH_MODE(X, LDR) EACH_MODE(X, LDRB) EACH_MODE(X, LDRH) EACH_MODE(X, LDRSB) EACH_MODE(X, LDRSH) \
-    EACH_MODE(X, STR) EACH_MODE(X, STRB) EACH_MODE(X, STRH) X(LDRD) X(STRD) X(LDR_LITERAL) X(LDR_PC) X(SWP) X(SWPB) \
+    EACH_OPERAND(X, BIC) EACH_OPERAND(X, BICS) EACH_OPERAND(X, MVN) EACH_OPERAND(X, MVNS) \
+    X(ALU_PC) \
+    EACH_MODE(X, LDR) EACH_MODE(X, LDRB) EACH_MODE(X, LDRH) EACH_MODE(X, LDRSB) \
+    EACH_MODE(X, LDRSH) EACH_MODE(X, STR) EACH_MODE(X, STRB) EACH_MODE(X, STRH) \
+    X(LDRD) X(STRD) X(LDR_LITERAL) X(LDR_PC) X(SWP) X(SWPB) \
     X(LDM) X(STM) X(LDM_PC) X(LDM_USER) X(STM_USER) X(LDM_RETURN) \
     X(MUL) X(MULS) X(MLA) X(MLAS) X(UMULL) X(UMLAL) X(SMULL) X(SMLAL) \
     X(SMLAxy) X(SMLAWy) X(SMULWy) X(SMLALxy) X(SMULxy) X(QADD) X(QSUB) X(QDADD) X(QDSUB) X(CLZ) \
@@ -68,12 +75,13 @@ enum { MODE_PRE = 1, MODE_WRITEBACK = 2, MODE_REGISTER = 4, MODE_SUBTRACT = 8 };
 enum operation { EACH_OPERATION(OPERATION_NUMBER) OPERATIONS };
 
 /* RAM that holds `address`, or null. */
-static inline uint8_t *cpu_ram(const cpu_t *cpu, uint32_t address)
-{
+static inline uint8_t *cpu_ram(const cpu_t *cpu, uint32_t address) {
     if (address < CPU_ITCM_SIZE) return cpu->itcm + address;
     if (address - 0x400000u < CPU_DTCM_SIZE) return cpu->dtcm + (address - 0x400000u);
-    if ((address & 0xe8000000u) == 0x60000000u) return cpu->sdram + (address & (CPU_SDRAM_SIZE - 1));
-    if ((address & 0xefff8000u) == 0xe5000000u) return cpu->sysram + (address & (CPU_SYSRAM_SIZE - 1));
+    if ((address & 0xe8000000u) == 0x60000000u)
+        return cpu->sdram + (address & (CPU_SDRAM_SIZE - 1));
+    if ((address & 0xefff8000u) == 0xe5000000u)
+        return cpu->sysram + (address & (CPU_SYSRAM_SIZE - 1));
     return 0;
 }
 

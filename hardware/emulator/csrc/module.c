@@ -157,12 +157,11 @@ static PyObject *board_stop(PyObject *self, PyObject *args) {
 
 static PyObject *board_run_method(PyObject *self, PyObject *args) {
     long long instructions;
-    int settle = 0;
     enum run_result result;
-    if (!PyArg_ParseTuple(args, "L|p", &instructions, &settle))
+    if (!PyArg_ParseTuple(args, "L", &instructions))
         return NULL;
     Py_BEGIN_ALLOW_THREADS;
-    result = board_run(board_of(self), instructions, settle);
+    result = board_run(board_of(self), instructions);
     Py_END_ALLOW_THREADS;
     return PyLong_FromLong(result);
 }
@@ -284,7 +283,7 @@ static PyMethodDef methods[] = {
      "start(chip, core, r0)\n\nReset a core and let it begin at address 0."},
     {"stop", board_stop, METH_VARARGS, "stop(chip, core)\n\nSwitch a core off."},
     {"run", board_run_method, METH_VARARGS,
-     "run(instructions, settle=False) -> int\n\nRun the board; returns IDLE, ALLOWANCE or "
+     "run(instructions) -> int\n\nRun the board; returns IDLE, ALLOWANCE or "
      "ATTENTION."},
     {"attention", board_attention, METH_NOARGS,
      "attention() -> list of chips\n\nTell whose monitor has been signalled, and forget it."},
