@@ -1,0 +1,1 @@
+"""Edges of the toolkit: data sets, storage, plots, metrics, progress and logs."""
