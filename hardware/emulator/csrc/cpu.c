@@ -764,10 +764,9 @@ L_STM: {
         BLOCK_REBASE;
         NEXT;
     }
-    uint32_t values[16], r15 = cpu->r[15];
-    PUBLISH;
-    cpu->r[15] = r15;
+    uint32_t values[16];
     FOR_LIST(i, word) values[word] = cpu->r[i];
+    PUBLISH;
     store_block(cpu, BLOCK_ADDRESS, ip->rd, values);
     CHECK_ABORT;
     BLOCK_REBASE;
@@ -775,10 +774,9 @@ L_STM: {
     NEXT;
 }
 L_STM_USER: {
-    uint32_t values[16], r15 = cpu->r[15];
-    PUBLISH;
-    cpu->r[15] = r15;
+    uint32_t values[16];
     FOR_LIST(i, word) values[word] = *user_register(cpu, (int)i);
+    PUBLISH;
     store_block(cpu, BLOCK_ADDRESS, ip->rd, values);
     CHECK_ABORT;
     BLOCK_REBASE;

@@ -53,8 +53,9 @@ enum cpu_exit {
     CPU_WAITING, /* executed wait-for-interrupt; r[15] is after it */
     CPU_BUDGET,  /* the budget is used up */
     CPU_STOPPED, /* the owner set stop */
-    /* A fault in abort or undefined mode, that is inside a fault handler (elsewhere it is the
-     * exception): r[15] is the faulting instruction, fault_address and fault_instruction say more. */
+    /* A fault in abort or undefined mode, that is inside a fault handler (elsewhere the exception
+     * is taken): r[15] is the faulting instruction, fault_address and fault_instruction say more.
+     */
     CPU_UNDEFINED,
     CPU_DATA_ABORT,
     CPU_PREFETCH_ABORT,

@@ -369,7 +369,7 @@ static uint32_t thumb_as_arm(uint32_t w) {
         if (BITS(w, 9, 2) == 2) return 0xe8bd0000u | BIT(w, 8) << 15 | imm8;
         return BITS(w, 8, 3) == 6 ? 0xe1200070u : 0;
     case 24: return 0xe8a00000u | rd8 << 16 | imm8;
-    case 25: return 0xe8900000u | !BIT(imm8, rd8) << 21 | rd8 << 16 | imm8;
+    case 25: return 0xe8b00000u | rd8 << 16 | imm8;
     case 26:
     case 27: return BITS(w, 8, 4) == 15 ? 0xef000000u | imm8 : 0;
     default: return 0;
