@@ -164,6 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="server", description="Serve a software SpiNNaker board.")
     parser.add_argument("--version", type=int, default=5, help="3 (4 chips) or 5 (48 chips)")
     parser.add_argument("--address", help="loopback address (default: a free one)")
+    parser.add_argument("--threads", type=int, help="host threads (default: up to four)")
     parser.add_argument("--watch-stdin", action="store_true", help="stop when stdin closes")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -172,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
             address, sock = options.address, bind(options.address, SCP_PORT)
         else:
             address, sock = bind_free()
-        server = Server(make_board(options.version, address), address, sock)
+        server = Server(make_board(options.version, address, options.threads), address, sock)
     except (HardwareError, OSError) as error:
         print(f"failed {error}", flush=True)
         return 1

@@ -8,6 +8,7 @@ core, they keep their order.
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from typing import Final
 
@@ -36,12 +37,13 @@ ROOT: Final = 0xFFFF
 """Chip address that stands for the root chip."""
 _SLICE: Final = 4_000_000
 """Instructions between two looks at the network, about 10 ms."""
+_MOST_THREADS: Final = 4
 
 
 class Board:
-    """A SpiNNaker board made of software."""
+    """A SpiNNaker board made of software; results do not depend on the number of threads."""
 
-    def __init__(self, layout: Layout, ip: str = "127.0.0.2") -> None:
+    def __init__(self, layout: Layout, ip: str = "127.0.0.2", threads: int | None = None) -> None:
         self.layout = layout
         self.ip = bytes(int(part) for part in ip.split("."))
         numbers = {xy: i for i, xy in enumerate(layout.chips)}
@@ -49,7 +51,8 @@ class Board:
             [
                 (*xy, layout.cores[xy], tuple(-1 if to is None else numbers[to] for to in around))
                 for xy, around in ((xy, layout.neighbours[xy]) for xy in layout.chips)
-            ]
+            ],
+            threads or min(_processors(), _MOST_THREADS),
         )
         self.chips = [Chip(self.core, i, xy, layout) for xy, i in numbers.items()]
         self.tags = Tags()
@@ -231,6 +234,13 @@ class Board:
         return any_delivered
 
 
-def make_board(version: int, ip: str = "127.0.0.2") -> Board:
+def _processors() -> int:
+    """Tell how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def make_board(version: int, ip: str = "127.0.0.2", threads: int | None = None) -> Board:
     """Make a SpiNN-3 or SpiNN-5 that believes its address is `ip`."""
-    return Board(load_layout(version), ip)
+    return Board(load_layout(version), ip, threads)

@@ -2,7 +2,10 @@
  *
  * The board works in rounds.
  *   1. Every core that is ready runs until it waits for interrupt, or for a slice of SLICE
- *      instructions; in the latter case it takes part in the next round too.
+ *      instructions; in the latter case it takes part in the next round too. If all of them have
+ *      a running timer, as cores of a simulation have, they first run apart from each other, on
+ *      as many threads as there are, up to the first use of something that the chip shares
+ *      (system RAM, router, system controller), and then from there one after another.
  *   2. The packets that they sent are routed, core by core in the order of their numbers.
  *   3. Cores that have received packets but are not ready are shown some of them.
  *   4. If now no core is ready but those that have run for PATIENCE instructions without waiting
@@ -28,8 +31,10 @@ enum { STATE_RTE = 2, RTE_UNDEFINED = 2, RTE_PREFETCH_ABORT = 4, RTE_DATA_ABORT 
 
 /* --- sets of cores ------------------------------------------------------------------------- */
 
+/* May be called from several threads at once. */
 static void add(core_set_t *set, const core_t *core) {
-    set[core->index / 64] |= (core_set_t)1 << core->index % 64;
+    core_set_t bit = (core_set_t)1 << core->index % 64;
+    __atomic_fetch_or(&set[core->index / 64], bit, __ATOMIC_RELAXED);
 }
 
 static void drop(core_set_t *set, const core_t *core) {
@@ -51,6 +56,8 @@ void board_wake(core_t *core) {
 
 void board_has_packets(core_t *core) { add(core->chip->board->inbox, core); }
 
+void board_timer_runs(core_t *core) { add(core->chip->board->timed, core); }
+
 void board_stop_core(core_t *core) {
     board_t *board = core->chip->board;
     drop(board->ready, core);
@@ -69,6 +76,7 @@ void board_start_core(core_t *core, uint32_t r0) {
     cpu_reset(&core->cpu, r0, 0xd3, 0);
     core->waited_at = core->cpu.instructions;
     core->state = CORE_WAITING;
+    core->exit = CPU_DEFERRED;
     board_wake(core);
 }
 
@@ -98,18 +106,32 @@ static void wait(core_t *core) {
         board_wake(core);
 }
 
-/* Run a core for its part of the round; false when it has stopped half-way to let its monitor act. */
-static bool run_slice(core_t *core) {
-    board_t *board = core->chip->board;
-    core->cpu.stop = 0;
-    board->running = core;
-    int exit = cpu_run(&core->cpu, SLICE);
-    board->running = NULL;
-    switch (exit) {
+/* Run a core for a slice, or until it would use what the chip shares. */
+static void run_apart(void *item) {
+    core_t *core = item;
+    if (core->state != CORE_READY)
+        return;
+    core->cpu.isolated = 1;
+    core->exit = (uint8_t)cpu_run(&core->cpu, SLICE);
+    core->cpu.isolated = 0;
+}
+
+/* Run a core for a slice, or on from where it was deferred. */
+static void run_freely(core_t *core) {
+    core->chip->board->running = core;
+    core->exit = (uint8_t)cpu_run(&core->cpu, SLICE);
+    core->chip->board->running = NULL;
+}
+
+/* Finish a core's part in the round; false when it has stopped to let its monitor act first. */
+static bool settle(core_t *core) {
+    if (core->exit == CPU_DEFERRED || core->exit == CPU_STOPPED)
+        run_freely(core);
+    switch (core->exit) {
     case CPU_WAITING: wait(core); return true;
-    case CPU_BUDGET: add(board->ready, core); return true;
+    case CPU_BUDGET: add(core->chip->board->ready, core); return true;
     case CPU_STOPPED: return false;
-    default: die(core, exit); return true;
+    default: die(core, core->exit); return true;
     }
 }
 
@@ -123,11 +145,14 @@ static bool is_hog(const core_t *core) {
 static bool begin_round(board_t *board) {
     bool eager = false;
     board->round_size = board->round_next = 0;
+    board->round_apart = true;
     for (uint32_t word = 0; word < board->words; word++) {
         for (core_set_t left = board->ready[word]; left; left &= left - 1) {
             core_t *core = core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left));
             board->round[board->round_size++] = core;
+            core->exit = CPU_DEFERRED;
             eager |= !is_hog(core);
+            board->round_apart &= core->expiry[0] != NEVER;
         }
         board->ready[word] = 0;
     }
@@ -163,54 +188,60 @@ static void set_time(board_t *board, uint64_t now) {
     board->now = now;
 }
 
-static uint64_t next_expiry(const board_t *board) {
+/* Forget the cores whose timers have stopped, and return the next expiry of the others. */
+static uint64_t next_expiry(board_t *board, bool *matters) {
     uint64_t next = NEVER;
-    uint32_t timers = board->chips * CORES_PER_CHIP * TIMERS_PER_CORE;
-    for (uint32_t i = 0; i < timers; i++)
-        if (board->expiry[i] < next)
-            next = board->expiry[i];
+    *matters = false;
+    for (uint32_t word = 0; word < board->words; word++) {
+        for (core_set_t left = board->timed[word]; left; left &= left - 1) {
+            core_t *core = core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left));
+            bool runs = false;
+            for (int which = 0; which < TIMERS_PER_CORE; which++) {
+                if (core->expiry[which] == NEVER)
+                    continue;
+                runs = true;
+                if (core->expiry[which] < next)
+                    next = core->expiry[which];
+                *matters |= timer_interrupts(core, which) &&
+                            timer_period(core, which) >= DOZE_PERIOD;
+            }
+            if (!runs)
+                drop(board->timed, core);
+        }
+    }
     return next;
 }
 
-static bool time_matters(board_t *board) {
-    uint32_t timers = board->chips * CORES_PER_CHIP * TIMERS_PER_CORE;
-    for (uint32_t i = 0; i < timers; i++) {
-        if (board->expiry[i] == NEVER)
-            continue;
-        core_t *core = core_at(board, i / TIMERS_PER_CORE);
-        int which = (int)(i % TIMERS_PER_CORE);
-        if (timer_interrupts(core, which) && timer_period(core, which) >= DOZE_PERIOD)
-            return true;
-    }
-    return false;
-}
-
 static void move_to(board_t *board, uint64_t now) {
-    uint32_t timers = board->chips * CORES_PER_CHIP * TIMERS_PER_CORE;
     set_time(board, now);
-    for (uint32_t i = 0; i < timers; i++)
-        if (board->expiry[i] <= now)
-            timer_expire(core_at(board, i / TIMERS_PER_CORE), (int)(i % TIMERS_PER_CORE));
-}
-
-static void let_time_pass(board_t *board) {
-    uint64_t later = board->now + SLICE, next = next_expiry(board);
-    move_to(board, next < later ? next : later);
+    for (uint32_t word = 0; word < board->words; word++) {
+        for (core_set_t left = board->timed[word]; left; left &= left - 1) {
+            core_t *core = core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left));
+            for (int which = 0; which < TIMERS_PER_CORE; which++)
+                if (core->expiry[which] <= now)
+                    timer_expire(core, which);
+        }
+    }
 }
 
 /* Run until nothing is left to do, a monitor is wanted or about so many instructions are over. */
 enum run_result board_run(board_t *board, int64_t instructions) {
     for (;;) {
-        while (board->round_next < board->round_size) {
+        if (board->round_apart) {
+            workers_do(board->workers, run_apart, (void **)board->round, board->round_size);
+            board->round_apart = false;
+        }
+        for (; board->round_next < board->round_size; board->round_next++) {
+            core_t *core = board->round[board->round_next];
             if (board->attention)
                 return RUN_ATTENTION;
             if (instructions <= 0)
                 return RUN_ALLOWANCE;
-            core_t *core = board->round[board->round_next];
-            uint64_t before = core->cpu.instructions;
-            if (core->state != CORE_READY || run_slice(core))
-                board->round_next++;
-            instructions -= (int64_t)(core->cpu.instructions - before) + 1;
+            bool settled = core->state != CORE_READY || settle(core);
+            instructions -= (int64_t)(core->cpu.instructions - core->counted) + 1;
+            core->counted = core->cpu.instructions;
+            if (!settled)
+                return RUN_ATTENTION;
         }
         if (board->attention)
             return RUN_ATTENTION;
@@ -218,10 +249,12 @@ enum run_result board_run(board_t *board, int64_t instructions) {
         hand_over(board);
         if (begin_round(board))
             continue;
+        bool matters;
+        uint64_t next = next_expiry(board, &matters), later = board->now + SLICE;
         if (board->round_size)
-            let_time_pass(board);
-        else if (time_matters(board))
-            move_to(board, next_expiry(board));
+            move_to(board, next < later ? next : later);
+        else if (matters)
+            move_to(board, next);
         else
             return RUN_IDLE;
     }
@@ -249,16 +282,18 @@ static int init_core(chip_t *chip, uint8_t id) {
 
 /* Chips come without position, cores or neighbours: the caller sets those. Memory is reserved,
  * not touched. */
-int board_init(board_t *board, uint32_t chips, uint32_t sdram_size) {
+int board_init(board_t *board, uint32_t chips, uint32_t sdram_size, unsigned threads) {
     uint32_t cores = chips * CORES_PER_CHIP;
     *board = (board_t){.chips = chips, .sdram_size = sdram_size};
     board->chip = calloc(chips, sizeof(chip_t));
-    board->expiry = malloc(sizeof(uint64_t) * cores * TIMERS_PER_CORE);
     board->words = (cores + 63) / 64;
     board->ready = calloc(board->words, sizeof(core_set_t));
     board->inbox = calloc(board->words, sizeof(core_set_t));
+    board->timed = calloc(board->words, sizeof(core_set_t));
     board->round = calloc(cores, sizeof(core_t *));
-    if (!board->chip || !board->expiry || !board->ready || !board->inbox || !board->round)
+    board->workers = workers_new(threads);
+    if (!board->chip || !board->ready || !board->inbox || !board->timed || !board->round ||
+        !board->workers)
         return -1;
     for (uint32_t i = 0; i < chips; i++) {
         chip_t *chip = &board->chip[i];
@@ -278,6 +313,7 @@ int board_init(board_t *board, uint32_t chips, uint32_t sdram_size) {
 }
 
 void board_free(board_t *board) {
+    workers_free(board->workers);
     for (uint32_t i = 0; board->chip && i < board->chips; i++) {
         chip_t *chip = &board->chip[i];
         for (int id = 0; id < CORES_PER_CHIP; id++) {
@@ -292,8 +328,8 @@ void board_free(board_t *board) {
             munmap(chip->sdram, board->sdram_size);
     }
     free(board->chip);
-    free(board->expiry);
     free(board->ready);
     free(board->inbox);
+    free(board->timed);
     free(board->round);
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "cpu.h"
+#include "workers.h"
 
 enum {
     CORES_PER_CHIP = 18,
@@ -98,7 +99,10 @@ struct core {
     uint32_t index; /* of the core on the board: chip index * 18 + virtual core */
     uint8_t id;     /* on the chip; physical and virtual numbers are the same */
     uint8_t state;
+    uint8_t exit;           /* why it stopped running in this round */
+    uint64_t expiry[TIMERS_PER_CORE]; /* cycle at which each timer expires, NEVER when stopped */
     uint64_t waited_at; /* instruction count when the core last waited */
+    uint64_t counted;   /* instructions that have been charged to an allowance */
     uint64_t polls, polled_at; /* cycles spent reading a counter at time `polled_at` */
     timer_t_ timer[TIMERS_PER_CORE];
     vic_t vic;
@@ -142,12 +146,14 @@ struct board {
     uint32_t chips;
     uint32_t sdram_size;
     uint64_t now;                /* cycles since start */
-    uint64_t *expiry;            /* of each timer of each core, NEVER when stopped */
     core_set_t *ready;           /* have something to do */
     core_set_t *inbox;           /* have received packets that they have not been shown */
+    core_set_t *timed;           /* have a timer that runs, or had one a moment ago */
     uint32_t words;              /* in a core set */
     core_t **round;              /* the cores of the present round, in the order of their numbers */
     uint32_t round_size, round_next;
+    bool round_apart;            /* this round's cores have run apart from each other */
+    workers_t *workers;
     core_t *running;             /* the core that executes now, or NULL */
     bool attention;              /* some chip's monitor is wanted */
     uint32_t deaths;             /* cores that have left the scheduler by a fault */
@@ -169,6 +175,7 @@ void timer_write(core_t *core, uint32_t offset, uint32_t value);
 
 /* dma.c */
 void dma_reset(core_t *core);
+bool dma_is_private(const core_t *core);
 uint32_t dma_read(core_t *core, uint32_t offset);
 void dma_write(core_t *core, uint32_t offset, uint32_t value);
 
@@ -210,13 +217,14 @@ void doze_rouse(core_t *core);
 
 /* board.c */
 enum run_result { RUN_IDLE, RUN_ALLOWANCE, RUN_ATTENTION };
-int board_init(board_t *board, uint32_t chips, uint32_t sdram_size);
+int board_init(board_t *board, uint32_t chips, uint32_t sdram_size, unsigned threads);
 void board_free(board_t *board);
 void board_reset_core(core_t *core);
 void board_start_core(core_t *core, uint32_t r0);
 void board_stop_core(core_t *core);
 void board_wake(core_t *core);
 void board_has_packets(core_t *core);
+void board_timer_runs(core_t *core);
 enum run_result board_run(board_t *board, int64_t instructions);
 
 #endif

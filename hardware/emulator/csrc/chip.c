@@ -83,10 +83,22 @@ static bool leaves_no_trace(unsigned part, uint32_t offset, bool write) {
     return write ? part == TIMER && offset == 0x0c : (part & ~0x10u) == ROUTER && offset == 0x04;
 }
 
+/* What a core may not do while it runs apart from the others: use what the chip shares, except
+ * SDRAM. */
+static bool is_shared(core_t *core, unsigned part, uint32_t offset, bool write) {
+    if (chip_part(part << 24) >= PL340)
+        return !leaves_no_trace(part, offset, write);
+    return write && part == DMA && offset == 0x0c && !dma_is_private(core);
+}
+
 uint32_t core_bus_read(cpu_t *cpu, uint32_t address, int size) {
     core_t *core = cpu->owner;
     unsigned part = core_part(address);
     uint32_t offset = address & 0xffc, value;
+    if (cpu->isolated && is_shared(core, part, offset, false)) {
+        cpu_defer(cpu);
+        return 0;
+    }
     core->touched |= !leaves_no_trace(part, offset, false);
     switch (part) {
     case COMMS: value = comms_read(core, offset); break;
@@ -109,6 +121,10 @@ void core_bus_write(cpu_t *cpu, uint32_t address, uint32_t value, int size) {
     unsigned part = core_part(address);
     uint32_t offset = address & 0xffc;
     (void)size; /* registers are words: a narrower write writes the whole of one */
+    if (cpu->isolated && is_shared(core, part, offset, true)) {
+        cpu_defer(cpu);
+        return;
+    }
     core->touched |= !leaves_no_trace(part, offset, true);
     switch (part) {
     case COMMS: comms_write(core, offset, value); break;

@@ -34,6 +34,7 @@
 enum { MODE_USR = 0x10, MODE_ABT = 0x17, MODE_UND = 0x1b };
 enum { BANK_USR, BANK_FIQ, BANK_IRQ, BANK_SVC, BANK_ABT, BANK_UND };
 enum { STATUS_BITS = 0xf80000ffu }; /* of CPSR and SPSR that exist */
+enum { ABORTED = 1, NOTED, DEFERRED }; /* what has become of an access */
 
 /* Exceptions: where they go, and what they set in CPSR besides clearing mode and Thumb. */
 enum exception { UNDEFINED_TAKEN, SWI_TAKEN, PREFETCH_TAKEN, DATA_TAKEN, IRQ_TAKEN, FIQ_TAKEN };
@@ -100,6 +101,8 @@ static int attention(const cpu_t *cpu) {
 
 /* ---- memory ---- */
 
+#define IN_SYSRAM(address) (((address) & 0xefff8000u) == 0xe5000000u)
+
 static uint32_t fetch(const cpu_t *cpu, uint32_t address, int size) {
     const uint8_t *at = cpu_ram(cpu, address);
     uint32_t value = 0;
@@ -120,8 +123,8 @@ static __attribute__((noinline)) uint32_t slow_load(cpu_t *cpu, uint32_t address
         memcpy(&value, at, (size_t)size);
     else
         value = cpu->read(cpu, aligned, size);
-    if (cpu->aborted == 1) {
-        cpu->aborted = 2;
+    if (cpu->aborted == ABORTED) {
+        cpu->aborted = NOTED;
         cpu->fault_address = address;
     }
     return size == 4 ? rotate(value, 8 * (address & 3)) : value;
@@ -137,8 +140,8 @@ static __attribute__((noinline)) void slow_store(cpu_t *cpu, uint32_t address, u
     else
         cpu->write(cpu, aligned, value, size);
     if (aligned < CPU_ITCM_SIZE) cpu_invalidate(cpu, aligned, (uint32_t)size);
-    if (cpu->aborted == 1) {
-        cpu->aborted = 2;
+    if (cpu->aborted == ABORTED) {
+        cpu->aborted = NOTED;
         cpu->fault_address = address;
     }
 }
@@ -278,7 +281,8 @@ void cpu_reset(cpu_t *cpu, uint32_t r0, uint32_t cpsr, uint32_t pc) {
     cpu_invalidate(cpu, 0, CPU_ITCM_SIZE);
 }
 
-void cpu_abort(cpu_t *cpu) { cpu->aborted = 1; }
+void cpu_abort(cpu_t *cpu) { cpu->aborted = ABORTED; }
+void cpu_defer(cpu_t *cpu) { cpu->aborted = DEFERRED; }
 
 /* ---- execution ---- */
 
@@ -523,8 +527,9 @@ leave: /* pc: the next instruction; ip: the record after the last one executed *
 
 data_abort:
     pc = address_of(cpu, ip);
+    result = cpu->aborted == DEFERRED ? CPU_DEFERRED : CPU_DATA_ABORT;
     cpu->aborted = 0;
-    result = CPU_DATA_ABORT;
+    if (result == CPU_DEFERRED) goto leave;
     goto fault;
 prefetch_abort:
     pc = address_of(cpu, ip);

@@ -35,7 +35,8 @@ struct cpu {
     uint32_t cpsr;
     uint8_t irq, fiq; /* interrupt lines, 0 or not 0 */
     uint8_t stop;     /* asks cpu_run to return CPU_STOPPED after the instruction; that clears it */
-    uint8_t aborted;  /* set by cpu_abort */
+    uint8_t aborted;  /* set by cpu_abort and cpu_defer */
+    uint8_t isolated; /* system RAM is not to be touched: cpu_run returns CPU_DEFERRED instead */
     uint8_t *itcm, *dtcm, *sdram, *sysram;
     uint64_t instructions; /* executed since cpu_init; a Thumb BL or BLX pair is two */
     cpu_read_fn read; /* called for what is not RAM, with an aligned address and size 1, 2 or 4 */
@@ -59,6 +60,7 @@ enum cpu_exit {
     CPU_UNDEFINED,
     CPU_DATA_ABORT,
     CPU_PREFETCH_ABORT,
+    CPU_DEFERRED, /* r[15] is an instruction that must not be executed yet */
 };
 
 int cpu_init(cpu_t *); /* 0, or -1 when memory is short */
@@ -79,5 +81,8 @@ void cpu_set_cpsr(cpu_t *, uint32_t value);
 
 /* From a callback only: the address does not answer, take the data abort exception. */
 void cpu_abort(cpu_t *);
+
+/* From a callback only: leave the instruction undone and return CPU_DEFERRED. */
+void cpu_defer(cpu_t *);
 
 #endif

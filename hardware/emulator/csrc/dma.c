@@ -46,6 +46,9 @@ static void transfer(core_t *core, uint32_t description) {
     update(core);
 }
 
+/* Whether the transfer that has been set up stays in the core's memory and SDRAM. */
+bool dma_is_private(const core_t *core) { return core->dma.system_address >> 29 == 3; }
+
 uint32_t dma_read(core_t *core, uint32_t offset) {
     dma_t *dma = &core->dma;
     switch (offset) {

@@ -20,10 +20,6 @@ struct doze {
     uint8_t dtcm[DTCM_SIZE];
 };
 
-static uint64_t *expiry(core_t *core) {
-    return &core->chip->board->expiry[core->index * TIMERS_PER_CORE];
-}
-
 void doze_reset(core_t *core) {
     core->touched = true;
     if (core->doze)
@@ -41,7 +37,7 @@ static bool unchanged(const core_t *core) {
 
 /* Called when the core waits for interrupt. */
 void doze_consider(core_t *core) {
-    uint64_t *end = expiry(core);
+    uint64_t *end = &core->expiry[0];
     if (*end == NEVER || timer_period(core, 0) >= DOZE_PERIOD)
         return;
     if (!core->doze && !(core->doze = calloc(1, sizeof(struct doze))))
@@ -69,7 +65,8 @@ void doze_rouse(core_t *core) {
     uint64_t now = core->chip->board->now, period = timer_period(core, 0), next = doze->expiry;
     if (next <= now)
         next += (now - next) / period * period + period;
-    *expiry(core) = next;
+    core->expiry[0] = next;
+    board_timer_runs(core);
     doze->asleep = doze->has_snapshot = false;
     core->touched = true;
 }

@@ -238,9 +238,9 @@ static int place_chip(board_t *board, uint32_t index, PyObject *item) {
 
 static int board_object_init(PyObject *self, PyObject *args, PyObject *keywords) {
     PyObject *chips;
-    unsigned sdram = CPU_SDRAM_SIZE;
+    unsigned threads = 1;
     (void)keywords;
-    if (!PyArg_ParseTuple(args, "O", &chips))
+    if (!PyArg_ParseTuple(args, "O|I", &chips, &threads))
         return -1;
     Py_ssize_t count = PySequence_Size(chips);
     if (count < 1 || count > 65536) {
@@ -248,7 +248,7 @@ static int board_object_init(PyObject *self, PyObject *args, PyObject *keywords)
         return -1;
     }
     board_free(board_of(self));
-    if (board_init(board_of(self), (uint32_t)count, sdram)) {
+    if (board_init(board_of(self), (uint32_t)count, CPU_SDRAM_SIZE, threads)) {
         PyErr_NoMemory();
         return -1;
     }
@@ -299,7 +299,7 @@ static PyGetSetDef properties[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Board(chips)\n\nChips: (x, y, cores, (six neighbours, -1 for none))."},
+    {Py_tp_doc, "Board(chips, threads=1)\n\nChips: (x, y, cores, (six neighbours, -1 for none))."},
     {Py_tp_new, PyType_GenericNew},
     {Py_tp_init, board_object_init},
     {Py_tp_dealloc, board_object_dealloc},

@@ -1,6 +1,6 @@
 /* The two counter/timers of a core (ARM SP804), at offsets 0x00 and 0x20.
  *
- * A running timer is one number: the cycle at which it expires, kept in board->expiry where the
+ * A running timer is one number: the cycle at which it expires, kept in core->expiry where the
  * scheduler finds the next one. LOAD restarts the count, BG_LOAD changes only what it restarts
  * from. Handlers take no time here, but code that polls COUNT must see it move: each read costs
  * POLL_CYCLES, forgotten when the board's time moves on.
@@ -9,17 +9,14 @@
 
 enum { ONE_SHOT = 1, INTERRUPT = 0x20, PERIODIC = 0x40, ENABLED = 0x80, POLL_CYCLES = 40 };
 
-static uint64_t *expiry(core_t *core, int which) {
-    return &core->chip->board->expiry[core->index * TIMERS_PER_CORE + (uint32_t)which];
-}
-
 static unsigned prescale(const timer_t_ *timer) {
     return ((timer->control >> 2) & 3) * 4; /* divide by 1, 16 or 256 */
 }
 
 static void start(core_t *core, int which, uint32_t count) {
     timer_t_ *timer = &core->timer[which];
-    *expiry(core, which) = core->chip->board->now + ((uint64_t)count << prescale(timer));
+    core->expiry[which] = core->chip->board->now + ((uint64_t)count << prescale(timer));
+    board_timer_runs(core);
 }
 
 static void update(core_t *core, int which) {
@@ -30,7 +27,7 @@ static void update(core_t *core, int which) {
 
 static uint32_t count(core_t *core, int which) {
     timer_t_ *timer = &core->timer[which];
-    uint64_t now = core->chip->board->now, end = *expiry(core, which);
+    uint64_t now = core->chip->board->now, end = core->expiry[which];
     if (end == NEVER)
         return timer->stopped_count;
     if (core->polled_at != now) {
@@ -45,7 +42,7 @@ static uint32_t count(core_t *core, int which) {
 void timer_reset(core_t *core) {
     for (int which = 0; which < TIMERS_PER_CORE; which++) {
         core->timer[which] = (timer_t_){.stopped_count = 0xffffffff};
-        *expiry(core, which) = NEVER;
+        core->expiry[which] = NEVER;
     }
 }
 
@@ -62,12 +59,12 @@ uint64_t timer_period(const core_t *core, int which) {
 void timer_expire(core_t *core, int which) {
     timer_t_ *timer = &core->timer[which];
     if (timer->control & ONE_SHOT) {
-        *expiry(core, which) = NEVER;
+        core->expiry[which] = NEVER;
         timer->stopped_count = 0;
         timer->control &= ~(uint32_t)ENABLED;
     } else {
         uint64_t period = timer->control & PERIODIC ? timer->background : 0xffffffffu;
-        *expiry(core, which) += (period ? period : 1) << prescale(timer);
+        core->expiry[which] += (period ? period : 1) << prescale(timer);
     }
     timer->expired = true;
     update(core, which);
@@ -100,7 +97,7 @@ void timer_write(core_t *core, uint32_t offset, uint32_t value) {
         bool was = timer->control & ENABLED, is = value & ENABLED;
         if (was && !is) {
             timer->stopped_count = count(core, which);
-            *expiry(core, which) = NEVER;
+            core->expiry[which] = NEVER;
         }
         timer->control = value;
         if (is && !was)

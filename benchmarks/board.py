@@ -1,0 +1,95 @@
+"""Time the software board against real time: python benchmarks/board.py
+
+A real SpiNNaker board runs at real time by design, so that is the baseline: a factor of 40 means
+that a second on the board takes 25 ms here. Only the board's own work is counted; sPyNNaker's
+mapping and loading, which are the same for every board, are shown beside it.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from spikingconvnet import backends
+from spikingconvnet.algorithms import spike_trains
+from spikingconvnet.classes.layers import ConvLayer
+from spikingconvnet.classes.model import SpikingConvNet
+from spikingconvnet.classes.network import InferenceNetwork, TrainingNetwork
+from spikingconvnet.utilities import logs
+
+Build = Callable[[Any], None]
+
+
+def random_spikes(size: int, rate_hz: float, duration_ms: int) -> spike_trains.SpikeTrains:
+    """Draw regular-ish random spikes for `size` sources."""
+    rng = np.random.default_rng(1)
+    fired = rng.random((duration_ms, size)) < rate_hz / 1000
+    times, neurons = np.nonzero(fired)
+    return spike_trains.SpikeTrains(neurons.astype(np.int32), times.astype(float), size)
+
+
+def poisson(sim: Any) -> None:
+    """Run 128 Poisson sources into 128 IF_curr_exp neurons for 1,000 ms."""
+    sim.setup(timestep=1.0)
+    source = sim.Population(128, sim.SpikeSourcePoisson(rate=20.0), seed=1)
+    target = sim.Population(128, sim.IF_curr_exp(), seed=2)
+    synapse = sim.StaticSynapse(weight=0.5, delay=2.0)
+    sim.Projection(source, target, sim.FixedProbabilityConnector(0.2), synapse)
+    target.record("spikes")
+    sim.run(1000.0)
+    sim.end()
+
+
+def training(kernels: int, side: int, channels: int) -> Build:
+    """Train a layer on random windows for 20,000 ms."""
+
+    def build(sim: Any) -> None:
+        layer = ConvLayer(kernels, side)
+        shape = (kernels, channels, side, side)
+        weights = layer.rule.initial_weights(shape, np.random.default_rng(0))
+        spikes = random_spikes(channels * side * side, 20.0, 20_000)
+        with TrainingNetwork(sim, layer) as network:
+            network.run(weights, [spikes], 20_000)
+
+    return build
+
+
+def convolution(sim: Any) -> None:
+    """Show 20 images of 50 ms to a network of 784 -> 2,304 neurons."""
+    model = SpikingConvNet((28, 28)).add(ConvLayer(16, 5, stride=2))
+    weights = np.random.default_rng(0).random((16, 1, 5, 5)) / 4
+    spikes = random_spikes(784, 8.0, 1000)
+    with InferenceNetwork(sim, model.stages) as network:
+        network.run([[weights]], spikes, 20, 50)
+
+
+NETWORKS: dict[str, Build] = {
+    "128 Poisson -> 128 IF_curr_exp, 1 s": poisson,
+    "training 16 -> 4, 20 s": training(4, 4, 1),
+    "training 75 -> 32, 20 s": training(32, 5, 3),
+    "convolution 784 -> 2,304, 1 s": convolution,
+}
+
+
+def main() -> None:
+    print(f"{'network':36} {'board s':>8} {'x real time':>12} {'all s':>8}")
+    for name, build in NETWORKS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            backend = backends.load("software", version=5, folder=Path(folder))
+            start = time.perf_counter()
+            with logs.capture(Path(folder) / "toolchain.log"), backend:
+                build(backend.sim)
+            whole = time.perf_counter() - start
+            summary = backend.board.summary
+        factor = summary["virtual_ms"] / 1000 / summary["busy_s"]
+        print(f"{name:36} {summary['busy_s']:8.3f} {factor:12.1f} {whole:8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
