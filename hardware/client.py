@@ -95,8 +95,9 @@ class SoftwareBoard:
         )
         word, _, rest = self._first_line().partition(" ")
         if word != "ready":
+            reason = rest or self._last_words()
             self.stop()
-            raise BoardDied(f"the software board did not start: {rest or self._last_words()}")
+            raise BoardDied(f"the software board did not start: {reason}")
         self.address = rest
         return self
 

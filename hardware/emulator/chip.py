@@ -138,8 +138,8 @@ class Chip:
         self.memory.write(c.ROUTER_FILTERS, struct.pack("<16I", *_DIAGNOSTIC_FILTERS))
         self.memory.set_u32(c.ROUTER_DIAGNOSTICS, 0x0000FFFF)
         self.memory.set_u32(c.ROUTER_CONTROL, 0x00400001)
-        for target in layout.chips:
-            route = layout.routes_to(target)[self.xy]
+        for target, routes in layout.routes.items():
+            route = routes[self.xy]
             entry = target[0] << 8 | target[1]
             word, shift = c.ROUTER_P2P + 4 * (entry >> 3), 3 * (entry & 7)
             value = self.memory.u32(word) & ~(7 << shift) | route << shift
@@ -243,9 +243,7 @@ class Chip:
     def clear_routes(self, first: int, count: int) -> None:
         """Empty entries of the multicast table."""
         for entry in range(first, first + count):
-            self.memory.write(
-                self._copy_of(entry) + 4, struct.pack("<3I", _UNUSED, 0xFFFFFFFF, 0)
-            )
+            self.memory.write(self._copy_of(entry) + 4, struct.pack("<3I", _UNUSED, 0xFFFFFFFF, 0))
         self.memory.write(c.ROUTER_ROUTES + 4 * first, struct.pack("<I", _UNUSED) * count)
         self.memory.write(c.ROUTER_KEYS + 4 * first, b"\xff\xff\xff\xff" * count)
         self.memory.write(c.ROUTER_MASKS + 4 * first, bytes(4 * count))
@@ -279,10 +277,12 @@ class Chip:
             self.memory.set_u16(_ROUTER_FREE, entry)
 
     def free_routes(self, entry: int, clear: bool) -> None:
-        """Give back the block of entries that begins here."""
+        """Give back the block of entries that begins here, if one does."""
         if not 1 <= entry < c.ROUTER_ENTRIES:
             return
-        end = self._links(entry)[0]
+        end, owner = self._links(entry)
+        if end <= entry or not owner & 0x8000:
+            return
         if clear:
             self.clear_routes(entry, end - entry)
         previous, following = 0, self.memory.u16(_ROUTER_FREE)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 
 from ..constants import LINKS, P2P_NONE, P2P_SELF
@@ -34,6 +35,11 @@ class Layout:
     def chips(self) -> list[XY]:
         """All chips, ordered by x, then y."""
         return sorted(self.cores)
+
+    @cached_property
+    def routes(self) -> dict[XY, dict[XY, int]]:
+        """Tell for every target the link that leads there from every chip."""
+        return {target: self.routes_to(target) for target in self.chips}
 
     def routes_to(self, target: XY) -> dict[XY, int]:
         """Tell the first link of a shortest way from every chip to `target` (7 at the target)."""

@@ -132,9 +132,11 @@ class Heap:
         return here + _BLOCK
 
     def free(self, address: int) -> None:
-        """Give a block back and join it with free neighbours."""
+        """Give a block back and join it with free neighbours; ValueError if it is not allocated."""
         block = address - _BLOCK
         end, owner = self._block(block)
+        if owner >> 16 != 0xFFFF or not block < end <= self.memory.u32(self.base + 8):
+            raise ValueError(f"heap block: 0x{address:08x} (not allocated)")
         if owner & 0xFF and self.tags:
             self.memory.set_u32(self.tags + 4 * (owner & 0xFFFF), 0)
         self._add_free_bytes(end - block)

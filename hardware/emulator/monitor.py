@@ -286,10 +286,7 @@ class Monitor:
         root = layout.ethernet
         is_root = chip.xy == root
         summary = (
-            chip.cores
-            | chip.links << 8
-            | chip.largest_free_routes() << 14
-            | int(is_root) << 25
+            chip.cores | chip.links << 8 | chip.largest_free_routes() << 14 | int(is_root) << 25
         )
         states = bytes(chip.state(i) if i < chip.cores else 0 for i in range(c.CORES_PER_CHIP))
         address = self.board.ip if is_root else bytes(4)

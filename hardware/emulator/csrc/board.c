@@ -7,9 +7,10 @@
  *      as many threads as there are, up to the first use of something that the chip shares
  *      (system RAM, router, system controller), and then from there one after another.
  *   2. The packets that they sent are routed, core by core in the order of their numbers.
- *   3. Cores that have received packets but are not ready are shown some of them.
- *   4. If now no core is ready but those that have run for PATIENCE instructions without waiting
- *      (they poll for time to pass, or for each other), time moves on by one slice.
+ *   3. Cores that have received packets but are not ready, or yield, are shown some of them.
+ *   4. If now no core is ready but those that yield because they poll their timer (timer.c), time
+ *      moves on by what they have polled away; if there are only hogs, which have run for PATIENCE
+ *      instructions without waiting (they poll something else), by one slice.
  *   5. If none is ready at all, time jumps to the next expiry of a timer. It stands still when no
  *      timer runs that could interrupt, apart from the fast ones that doze.c describes: those
  *      alone do not make a board busy.
@@ -77,6 +78,7 @@ void board_start_core(core_t *core, uint32_t r0) {
     core->waited_at = core->cpu.instructions;
     core->state = CORE_WAITING;
     core->exit = CPU_DEFERRED;
+    core->yields = false;
     board_wake(core);
 }
 
@@ -125,12 +127,15 @@ static void run_freely(core_t *core) {
 
 /* Finish a core's part in the round; false when it has stopped to let its monitor act first. */
 static bool settle(core_t *core) {
-    if (core->exit == CPU_DEFERRED || core->exit == CPU_STOPPED)
+    if (core->exit == CPU_DEFERRED || (core->exit == CPU_STOPPED && !core->yields))
         run_freely(core);
     switch (core->exit) {
     case CPU_WAITING: wait(core); return true;
     case CPU_BUDGET: add(core->chip->board->ready, core); return true;
-    case CPU_STOPPED: return false;
+    case CPU_STOPPED:
+        if (core->yields)
+            add(core->chip->board->ready, core);
+        return core->yields;
     default: die(core, core->exit); return true;
     }
 }
@@ -141,22 +146,38 @@ static bool is_hog(const core_t *core) {
 
 /* --- rounds ------------------------------------------------------------------------------- */
 
-/* Take the ready cores into a new round; returns whether one of them is not a hog. */
-static bool begin_round(board_t *board) {
-    bool eager = false;
+/* How far time may move while only the cores of a round have something to do. */
+enum pace { PACE_STILL, PACE_POLL, PACE_SLICE, PACE_FREE };
+
+static enum pace pace_of(const core_t *core) {
+    return core->yields ? PACE_POLL : is_hog(core) ? PACE_SLICE : PACE_STILL;
+}
+
+/* Take the ready cores that need no time to pass into a new round, or if there are none all ready
+ * cores; returns the pace of the most urgent. */
+static enum pace begin_round(board_t *board) {
+    enum pace urgent = PACE_FREE;
     board->round_size = board->round_next = 0;
     board->round_apart = true;
     for (uint32_t word = 0; word < board->words; word++) {
         for (core_set_t left = board->ready[word]; left; left &= left - 1) {
+            enum pace pace = pace_of(core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left)));
+            if (pace < urgent)
+                urgent = pace;
+        }
+    }
+    for (uint32_t word = 0; word < board->words; word++) {
+        for (core_set_t left = board->ready[word]; left; left &= left - 1) {
             core_t *core = core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left));
+            if (urgent == PACE_STILL && pace_of(core) != PACE_STILL)
+                continue;
+            drop(board->ready, core);
             board->round[board->round_size++] = core;
             core->exit = CPU_DEFERRED;
-            eager |= !is_hog(core);
             board->round_apart &= core->expiry[0] != NEVER;
         }
-        board->ready[word] = 0;
     }
-    return eager;
+    return urgent;
 }
 
 static void end_round(board_t *board) {
@@ -167,10 +188,13 @@ static void end_round(board_t *board) {
 
 static void hand_over(board_t *board) {
     for (uint32_t word = 0; word < board->words; word++) {
-        core_set_t left = board->inbox[word] & ~board->ready[word];
-        board->inbox[word] &= ~left;
-        for (; left; left &= left - 1)
-            comms_hand_over(core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left)));
+        for (core_set_t left = board->inbox[word]; left; left &= left - 1) {
+            core_t *core = core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left));
+            if (core->state == CORE_READY && !core->yields)
+                continue;
+            drop(board->inbox, core);
+            comms_hand_over(core);
+        }
     }
 }
 
@@ -224,6 +248,18 @@ static void move_to(board_t *board, uint64_t now) {
     }
 }
 
+/* Move on to the next expiry, or less far if there are cores that poll. */
+static void let_time_pass(board_t *board, uint64_t next, enum pace pace) {
+    uint64_t later = pace == PACE_FREE ? NEVER : board->now;
+    if (pace == PACE_POLL)
+        later += YIELD_CYCLES;
+    else if (pace == PACE_SLICE)
+        later += SLICE;
+    move_to(board, next < later ? next : later);
+    for (uint32_t i = 0; i < board->round_size; i++)
+        board->round[i]->yields = false;
+}
+
 /* Run until nothing is left to do, a monitor is wanted or about so many instructions are over. */
 enum run_result board_run(board_t *board, int64_t instructions) {
     for (;;) {
@@ -247,16 +283,14 @@ enum run_result board_run(board_t *board, int64_t instructions) {
             return RUN_ATTENTION;
         end_round(board);
         hand_over(board);
-        if (begin_round(board))
+        enum pace pace = begin_round(board);
+        if (pace == PACE_STILL)
             continue;
         bool matters;
-        uint64_t next = next_expiry(board, &matters), later = board->now + SLICE;
-        if (board->round_size)
-            move_to(board, next < later ? next : later);
-        else if (matters)
-            move_to(board, next);
-        else
+        uint64_t next = next_expiry(board, &matters);
+        if (pace == PACE_FREE && !matters)
             return RUN_IDLE;
+        let_time_pass(board, next, pace);
     }
 }
 

@@ -29,6 +29,7 @@ enum {
     ROUTER_ENTRIES = 1024,
     P2P_WORDS = 8192,
     CYCLES_PER_MS = 200000, /* the cores run at 200 MHz */
+    YIELD_CYCLES = 20000,   /* 100 microseconds, see timer.c */
 };
 
 #define NEVER UINT64_MAX
@@ -75,7 +76,7 @@ typedef struct {
 } vic_t;
 
 typedef struct {
-    uint32_t system_address, tcm_address, description, control, global;
+    uint32_t system_address, tcm_address, description, global;
     uint32_t completions; /* transfers done and not yet acknowledged */
     uint64_t bytes;
 } dma_t;
@@ -104,6 +105,7 @@ struct core {
     uint64_t waited_at; /* instruction count when the core last waited */
     uint64_t counted;   /* instructions that have been charged to an allowance */
     uint64_t polls, polled_at; /* cycles spent reading a counter at time `polled_at` */
+    bool yields;               /* has spent so many that it goes on when time has moved */
     timer_t_ timer[TIMERS_PER_CORE];
     vic_t vic;
     dma_t dma;

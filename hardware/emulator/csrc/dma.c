@@ -1,5 +1,6 @@
 /* The DMA controller of a core. A transfer is done the moment it is described (ideal timing);
- * completions are counted, so that each one raises its own interrupt. */
+ * completions are counted, so that each one raises its own interrupt. The bits of the control
+ * register are commands: they have been carried out, and read as 0, as soon as they are written. */
 #include <string.h>
 
 #include "board.h"
@@ -55,7 +56,6 @@ uint32_t dma_read(core_t *core, uint32_t offset) {
     case 0x04: return dma->system_address;
     case 0x08: return dma->tcm_address;
     case 0x0c: return dma->description;
-    case 0x10: return dma->control;
     case 0x14: return (uint32_t)core->id << 24 | (dma->completions ? DONE : 0);
     case 0x18: return dma->global;
     default: return 0;
@@ -69,7 +69,6 @@ void dma_write(core_t *core, uint32_t offset, uint32_t value) {
     case 0x08: dma->tcm_address = value; break;
     case 0x0c: transfer(core, value); break;
     case 0x10:
-        dma->control = value;
         if (value & ABORT)
             dma->completions = 0;
         else if ((value & ACKNOWLEDGE_DONE) && dma->completions)

@@ -3,7 +3,8 @@
  * A running timer is one number: the cycle at which it expires, kept in core->expiry where the
  * scheduler finds the next one. LOAD restarts the count, BG_LOAD changes only what it restarts
  * from. Handlers take no time here, but code that polls COUNT must see it move: each read costs
- * POLL_CYCLES, forgotten when the board's time moves on.
+ * POLL_CYCLES. A core that has spent YIELD_CYCLES in this way stops, and goes on when the board's
+ * time has caught up with it.
  */
 #include "board.h"
 
@@ -35,6 +36,10 @@ static uint32_t count(core_t *core, int which) {
         core->polls = 0;
     }
     core->polls += POLL_CYCLES;
+    if (core->polls >= YIELD_CYCLES) {
+        core->yields = true;
+        core->cpu.stop = 1;
+    }
     now += core->polls;
     return now >= end ? 0 : (uint32_t)((end - now) >> prescale(timer));
 }
