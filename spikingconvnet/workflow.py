@@ -1,0 +1,609 @@
+"""The workflow: load data, train layer by layer, fit the read-out, test. One function per step.
+
+Every step is a command of its own; steps hand results on through the run directory alone.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikingconvnet import backends, report
+from spikingconvnet.backends import Backend
+from spikingconvnet.classes import classifier, network
+from spikingconvnet.classes.classifier import LinearReadout
+from spikingconvnet.classes.layers import Classifier, ConvLayer
+from spikingconvnet.classes.model import SpikingConvNet, Stage
+from spikingconvnet.classes.network import (
+    Activity,
+    InferenceNetwork,
+    SpikeTrains,
+    Trained,
+    TrainingNetwork,
+)
+from spikingconvnet.config import Config
+from spikingconvnet.errors import NoDataError, NotTrainedError, StorageError, UsageError
+from spikingconvnet.utilities import datasets, logs, metrics
+from spikingconvnet.utilities.progress import Bar, StepBars
+from spikingconvnet.utilities.storage import LayerWeights, RunDirectory
+
+log = logging.getLogger(__name__)
+
+DATA, DATA_RECORD, PARAMETERS = "data.npz", "data.json", "parameters.py"
+READOUT, READOUT_RECORD = "readout.npz", "readout.json"
+METRICS, METRICS_TEXT, PREDICTIONS = "metrics.json", "metrics.txt", "predictions.npz"
+FIGURES, TOOLCHAIN_LOG = "figures", "toolchain.log"
+WATCHED_NEURONS = 4
+"""Neurons of each layer whose potential is recorded in a test."""
+BOARD_CHECK_S = 1.0
+_DATA_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "classes", "source")
+_STREAMS = {"data": 0, "weights": 1, "windows": 2, "encode train": 3, "encode test": 4, "svm": 5}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Hold what every step needs: settings, run directory, board, and how to tell the user."""
+
+    config: Config
+    run: RunDirectory
+    board: str
+    version: int
+    seed: int
+    backup: bool
+    say: Callable[[str], None]
+
+    def rng(self, stream: str, *numbers: int) -> np.random.Generator:
+        """Return the generator of one purpose, the same whatever ran before."""
+        return np.random.default_rng([self.seed, _STREAMS[stream], *numbers])
+
+    def keep(self, names: Sequence[str | Path]) -> None:
+        """Copy results into a backup folder, unless that was refused."""
+        if self.backup:
+            self.run.backup([name for name in names if self.run.file(name).exists()])
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Hold the images and labels that `load_data` chose."""
+
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+    classes: tuple[int, ...]
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def load_data(job: Job) -> None:
+    """Draw training and test images and save them in the run directory."""
+    wanted = job.config.data
+    with StepBars() as bars:
+        dataset = datasets.load(wanted.name, wanted.folder, progress=bars)
+    chosen = datasets.select(
+        dataset, wanted.classes, wanted.train_per_class, wanted.test_per_class, job.rng("data")
+    )
+    job.config.model(chosen.train_images.shape[1:])
+    job.run.save_arrays(
+        DATA,
+        train_images=chosen.train_images,
+        train_labels=chosen.train_labels,
+        train_index=chosen.train_index,
+        test_images=chosen.test_images,
+        test_labels=chosen.test_labels,
+        test_index=chosen.test_index,
+        classes=np.array(chosen.classes),
+        source=chosen.source,
+    )
+    origin = f"{wanted.name} from {chosen.source}"
+    record = {
+        "data": wanted.name,
+        "classes": list(chosen.classes),
+        "train_images": len(chosen.train_images),
+        "test_images": len(chosen.test_images),
+        "seed": job.seed,
+    }
+    job.run.save_json(DATA_RECORD, record, origin)
+    job.run.save_text(PARAMETERS, job.config.text)
+    report.input_figures(_sheet(job, wanted.name), chosen.train_images, chosen.train_labels)
+    job.keep([DATA, DATA_RECORD, PARAMETERS])
+    job.say(
+        f"{origin}: {len(chosen.train_images):,} training and {len(chosen.test_images):,} test "
+        f"images of classes {', '.join(map(str, chosen.classes))}"
+    )
+
+
+def _images(job: Job) -> Images:
+    if not job.run.has(DATA):
+        raise NotTrainedError(f"{job.run.file(DATA)}: no data yet (run --mode loaddata first)")
+    found = job.run.load_arrays(DATA, _DATA_ARRAYS)
+    train, train_labels, test, test_labels = (found[name] for name in _DATA_ARRAYS[:4])
+    data = Images(train, train_labels, test, test_labels, tuple(found["classes"].tolist()))
+    for part, labels in ((data.train, data.train_labels), (data.test, data.test_labels)):
+        if part.ndim != 3 or len(part) != len(labels):
+            raise StorageError(
+                f"{job.run.file(DATA)}: images of shape {part.shape} for {len(labels)} labels "
+                "(run --mode loaddata again)"
+            )
+    return data
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+
+def train_layer(job: Job, number: int) -> None:
+    """Train one layer on the spikes that enter it."""
+    _train(job, number, copies=1, rounds=1)
+
+
+def train_copies(job: Job, number: int) -> None:
+    """Train several copies of a layer on different windows at once and average their weights."""
+    settings = job.config.training
+    _train(job, number, settings.copies, settings.rounds)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesson:
+    """Hold what one layer is taught: where it stands, from which weights, with which windows."""
+
+    number: int
+    stage: Stage
+    layer: ConvLayer
+    initial: np.ndarray
+    shown: SpikeTrains
+    count: int
+    copies: int
+    rounds: int
+
+
+def _train(job: Job, number: int, copies: int, rounds: int) -> None:
+    data = _images(job)
+    model = job.config.model(data.train.shape[1:])
+    stage, layer = model.conv_stage(number), model.conv_layers[number - 1]
+    images = data.train[: job.config.training.images]
+    initial = _initial(job, model, number)
+    with _backend(job) as backend:
+        below = _weights(job, model, number - 1, made_up=not backend.has_data)
+        shown, count = _windows(job, backend, model, number, below, images)
+        if count < copies * rounds:
+            raise UsageError(
+                f"training layer {number}: {count} windows for {copies * rounds} runs (show more "
+                "images or windows, or lower TRAINING min_spikes)"
+            )
+        lesson = _Lesson(number, stage, layer, initial, shown, count, copies, rounds)
+        trained = _teach(job, backend, lesson)
+    if trained is not None:
+        _save_trained(job, lesson, below, trained, backend.origin)
+
+
+def _entering(
+    job: Job,
+    backend: Backend,
+    stages: Sequence[Stage],
+    weights: Sequence[np.ndarray],
+    images: np.ndarray,
+) -> SpikeTrains | None:
+    """Return the spikes that the given stages send on; None where they cannot be known."""
+    if not stages:
+        return _encoded(job, images, "encode train")
+    activity = _infer(
+        job, backend, stages, [weights], images, "encode train", "running layers below"
+    )
+    return activity[0].spikes[stages[-1].name] if backend.has_data else None
+
+
+def _windows(
+    job: Job,
+    backend: Backend,
+    model: SpikingConvNet,
+    number: int,
+    below: Sequence[np.ndarray],
+    images: np.ndarray,
+) -> tuple[SpikeTrains, int]:
+    """Return the windows to be shown to a layer and their number."""
+    settings, stage = job.config.training, model.conv_stage(number)
+    spikes = _entering(job, backend, model.before(number), below, images)
+    if spikes is None:
+        return network.unknown_windows(stage, len(images), settings.windows_per_image)
+    return network.training_windows(
+        stage,
+        spikes,
+        len(images),
+        job.config.encoder.interval_ms,
+        limit=settings.windows_per_image,
+        min_spikes=settings.min_spikes,
+        rng=job.rng("windows", number),
+    )
+
+
+def _teach(job: Job, backend: Backend, lesson: _Lesson) -> Trained | None:
+    """Show the windows, round by round; average the copies after each. None without data."""
+    layer, window_ms = lesson.layer, lesson.layer.window_ms
+    parts = network.split_windows(
+        lesson.shown, lesson.count, window_ms, lesson.copies * lesson.rounds
+    )
+    share = lesson.count // len(parts)
+    title = f"training layer {lesson.number}"
+    weights, trained = lesson.initial, None
+    started = time.perf_counter()
+    for turn in range(lesson.rounds):
+        chosen = parts[turn * lesson.copies : (turn + 1) * lesson.copies]
+        label = title if lesson.rounds == 1 else f"{title}, round {turn + 1} of {lesson.rounds}"
+        with _progress(label) as progress:
+            net = TrainingNetwork(
+                backend.sim, layer, sample_ms=job.config.training.sample_ms, report=progress
+            )
+            with net:
+                results = net.run(weights, chosen, share * window_ms)
+                if not backend.has_data:
+                    _tell_needs(job, title, net)
+                    return None
+        weights = np.mean([result.weights for result in results], axis=0)
+        trained = Trained(weights, results[-1].spikes, results[-1].voltages)
+    _tell_speed(job, title, lesson.rounds * net.run_ms, time.perf_counter() - started)
+    job.say(
+        f"{title}: {share * len(parts):,} windows shown, {len(results[-1].spikes):,} spikes by "
+        f"{layer.kernels} neurons"
+    )
+    return trained
+
+
+def _save_trained(
+    job: Job, lesson: _Lesson, below: Sequence[np.ndarray], trained: Trained, origin: str
+) -> None:
+    record = {
+        **asdict(lesson.layer.rule),
+        "windows": lesson.count,
+        "copies": lesson.copies,
+        "rounds": lesson.rounds,
+        "below": _fingerprint(below),
+    }
+    weights = LayerWeights(trained.weights, lesson.initial, record, origin, job.seed)
+    path = job.run.save_weights(lesson.number, weights, csv=job.config.csv)
+    sheet = _sheet(job, origin)
+    share = lesson.count // (lesson.copies * lesson.rounds)
+    last = network.split_windows(
+        lesson.shown, lesson.count, lesson.layer.window_ms, lesson.copies * lesson.rounds
+    )[-1]
+    report.weight_figures(sheet, lesson.number, weights)
+    report.training_figures(sheet, lesson.number, lesson.layer, last, share, trained)
+    job.keep([path.name, path.with_suffix(".csv").name, FIGURES, TOOLCHAIN_LOG])
+    _tell(job, report.training_verdicts(lesson.number, lesson.layer, trained, weights.change))
+    job.say(f"weights of layer {lesson.number}: {path}")
+
+
+# ---- read-out and test ---------------------------------------------------------------------------
+
+
+def fit_readout(job: Job) -> None:
+    """Fit the read-out to the spike counts of the training images, and one for the control."""
+    data = _images(job)
+    model = job.config.model(data.train.shape[1:])
+    with _backend(job) as backend:
+        sets = _both(job, model, made_up=not backend.has_data)
+        activity = _infer(
+            job, backend, model.stages, sets, data.train, "encode train", "counting spikes"
+        )
+        _require_data(backend, "a read-out cannot be fitted")
+    features = _features(job, activity, len(data.train))
+    settings = model.classifier or Classifier()
+    readouts = {
+        name: classifier.fit(table, data.train_labels, settings, job.rng("svm"))
+        for name, table in features.items()
+    }
+    accuracy = {
+        name: metrics.accuracy(data.train_labels, readouts[name].predict(features[name]))
+        for name in readouts
+    }
+    arrays = {
+        f"{name}_{part}": array
+        for name, readout in readouts.items()
+        for part, array in readout.arrays().items()
+    }
+    job.run.save_arrays(READOUT, **arrays, weights=_fingerprint(sets[0]), origin=backend.origin)
+    record = {"training_accuracy": accuracy, "C": settings.C, "seed": job.seed}
+    job.run.save_json(READOUT_RECORD, record, backend.origin)
+    job.keep([READOUT, READOUT_RECORD, TOOLCHAIN_LOG])
+    _tell(job, report.activity_verdicts(model.stages[-1:], activity[0], len(data.train)))
+    job.say(
+        f"read-out fitted to {len(data.train):,} images: training accuracy "
+        f"{accuracy['trained']:.1%}, untrained control {accuracy['control']:.1%}"
+    )
+
+
+def test(job: Job) -> None:
+    """Show the test images, judge the read-outs on them, and save metrics and figures."""
+    data = _images(job)
+    model = job.config.model(data.test.shape[1:])
+    with _backend(job) as backend:
+        sets = _both(job, model, made_up=not backend.has_data)
+        readouts = _readouts(job, sets[0]) if backend.has_data else {}
+        activity = _infer(
+            job, backend, model.stages, sets, data.test, "encode test", "testing", watch=True
+        )
+        _require_data(backend, "there is no accuracy to measure")
+    features = _features(job, activity, len(data.test))
+    predicted = {name: readouts[name].predict(table) for name, table in features.items()}
+    judged = {
+        name: metrics.evaluate(data.test_labels, labels, data.classes)
+        for name, labels in predicted.items()
+    }
+    verdicts = [
+        *report.activity_verdicts(model.stages, activity[0], len(data.test)),
+        *report.testing_verdicts(judged),
+    ]
+    _save_test(job, backend.origin, data, predicted, judged, verdicts)
+    report.testing_figures(
+        _sheet(job, backend.origin), model.stages, activity[0], features["trained"],
+        data.test_labels, judged["trained"],
+    )  # fmt: skip
+    job.keep([METRICS, METRICS_TEXT, PREDICTIONS, FIGURES, TOOLCHAIN_LOG])
+    _tell(job, verdicts)
+    job.say(job.run.load_text(METRICS_TEXT))
+    job.say(f"results: {job.run.path}; figures: {job.run.file(FIGURES)}")
+
+
+def _save_test(
+    job: Job,
+    origin: str,
+    data: Images,
+    predicted: Mapping[str, np.ndarray],
+    judged: Mapping[str, metrics.Metrics],
+    verdicts: Sequence[str],
+) -> None:
+    job.run.save_arrays(PREDICTIONS, labels=data.test_labels, origin=origin, **predicted)
+    record = {
+        "seed": job.seed,
+        "verdicts": list(verdicts),
+        **{name: result.as_dict() for name, result in judged.items()},
+    }
+    job.run.save_json(METRICS, record, origin)
+    text = (
+        f"trained network on {origin}\n{judged['trained'].as_text()}\n\n"
+        f"control: the same network with its untrained kernels and a read-out of its own\n"
+        f"accuracy {judged['control'].accuracy:.2%}\n"
+    )
+    job.run.save_text(METRICS_TEXT, text)
+
+
+def _features(job: Job, activity: Sequence[Activity], images: int) -> dict[str, np.ndarray]:
+    """Return the spike counts (images, neurons) of the last layer, trained and control."""
+    interval_ms = job.config.encoder.interval_ms
+    return {
+        name: network.spike_counts(list(one.spikes.values())[-1], interval_ms, images)
+        for name, one in zip(("trained", "control"), activity, strict=True)
+    }
+
+
+def _readouts(job: Job, weights: Sequence[np.ndarray]) -> dict[str, LinearReadout]:
+    if not job.run.has(READOUT):
+        raise NotTrainedError(
+            f"{job.run.file(READOUT)}: no read-out yet (run --mode training --layer svm first)"
+        )
+    arrays = job.run.load_arrays(READOUT, ("weights",))
+    if str(arrays["weights"]) != _fingerprint(weights):
+        raise UsageError(
+            f"{job.run.file(READOUT)}: fitted to other weights than there are now (run --mode "
+            "training --layer svm again)"
+        )
+    try:
+        return {
+            name: LinearReadout.from_arrays(
+                {part: arrays[f"{name}_{part}"] for part in ("classes", "coef", "intercept", "C")}
+            )
+            for name in ("trained", "control")
+        }
+    except KeyError as error:
+        raise StorageError(f"{job.run.file(READOUT)}: lacks {error}") from error
+
+
+# ---- other commands -----------------------------------------------------------------------------
+
+
+def describe(job: Job) -> None:
+    """Tell the settings, the model, and what the run directory holds; draw the kernels."""
+    config = job.config
+    model = config.model(_image_shape(job))
+    job.say(f"parameters: {config.path}\nseed: {job.seed}\nboard: {job.board}")
+    for title in ("data", "encoder", "filter", "training"):
+        job.say(f"{title}: {getattr(config, title)}")
+    job.say(model.describe())
+    job.say(f"run directory: {job.run.path}")
+    for name in (DATA, READOUT, METRICS):
+        job.say(f"  {name}: {'there' if job.run.has(name) else 'not yet'}")
+    for number in range(1, len(model.conv_layers) + 1):
+        name = job.run.weights_file(number).name
+        if not job.run.has_weights(number):
+            job.say(f"  {name}: not yet")
+            continue
+        weights = _loaded(job, model, number)
+        files = report.weight_figures(_sheet(job, weights.origin), number, weights)
+        low, high = weights.weights.min(), weights.weights.max()
+        job.say(
+            f"  {name}: {low:.3f} to {high:.3f} nA, mean {weights.weights.mean():.3f}, from "
+            f"{weights.origin}; {files[0]}"
+        )
+    if job.run.has(METRICS_TEXT):
+        job.say(job.run.load_text(METRICS_TEXT))
+
+
+def _image_shape(job: Job) -> tuple[int, int]:
+    """Return (height, width) of the images there are, or of the data set that is named."""
+    if job.run.has(DATA):
+        height, width = _images(job).train.shape[1:]
+        return height, width
+    return (8, 8) if job.config.data.name == "digits" else (28, 28)
+
+
+def serve_board(job: Job) -> None:
+    """Run a software board for other sPyNNaker scripts until interrupted."""
+    with backends.serve(version=job.version, folder=job.run.path) as (board, configuration):
+        job.say(
+            f"{board.origin} at {board.address}\n"
+            "Put these lines into ~/.spynnaker.cfg, or into spynnaker.cfg beside a script "
+            f"(and an empty ~/.spynnaker.cfg):\n\n{configuration}\nCtrl-C ends it."
+        )
+        while True:
+            time.sleep(BOARD_CHECK_S)
+            board.check()
+
+
+# ---- what steps share ----------------------------------------------------------------------------
+
+
+@contextmanager
+def _backend(job: Job) -> Iterator[Backend]:
+    """Start the board; send all that the toolchain prints, and any traceback, to the log."""
+    with logs.capture(job.run.file(TOOLCHAIN_LOG)):
+        try:
+            with backends.load(job.board, version=job.version, folder=job.run.path) as backend:
+                yield backend
+        except BaseException:
+            log.exception("step failed")
+            raise
+
+
+def _require_data(backend: Backend, consequence: str) -> None:
+    if not backend.has_data:
+        raise NoDataError(
+            f"{backend.origin}: it maps networks but runs none, so {consequence} (use --board "
+            "software, or a board)"
+        )
+
+
+def _initial(job: Job, model: SpikingConvNet, number: int) -> np.ndarray:
+    """Return the weights that a layer starts from, the same in every command."""
+    stage, layer = model.conv_stage(number), model.conv_layers[number - 1]
+    shape = layer.weight_shape(stage.input_shape)
+    return layer.rule.initial_weights(shape, job.rng("weights", number))
+
+
+def _loaded(job: Job, model: SpikingConvNet, number: int) -> LayerWeights:
+    """Return the saved weights of a layer, checked to be there and to fit the model."""
+    path = job.run.weights_file(number)
+    again = f"run --mode training --layer {number}"
+    if not job.run.has_weights(number):
+        raise NotTrainedError(f"{path}: layer {number} is not trained yet ({again} first)")
+    found = job.run.load_weights(number)
+    stage, layer = model.conv_stage(number), model.conv_layers[number - 1]
+    wanted = layer.weight_shape(stage.input_shape)
+    if found.weights.shape != wanted:
+        raise UsageError(
+            f"{path}: weights of shape {found.weights.shape} (the model has {wanted}; {again} "
+            "again, or use another --run-dir)"
+        )
+    return found
+
+
+def _weights(
+    job: Job, model: SpikingConvNet, count: int, made_up: bool = False
+) -> list[np.ndarray]:
+    """Return the trained weights of the first `count` layers, each trained on those below it.
+
+    With `made_up` (to map a network that will not run) initial weights stand in for missing ones.
+    """
+    weights: list[np.ndarray] = []
+    for number in range(1, count + 1):
+        if made_up and not job.run.has_weights(number):
+            weights.append(_initial(job, model, number))
+            continue
+        found = _loaded(job, model, number)
+        if not made_up and found.rule.get("below") != _fingerprint(weights):
+            raise UsageError(
+                f"{job.run.weights_file(number)}: trained on other weights of the layers below "
+                f"(run --mode training --layer {number} again)"
+            )
+        weights.append(found.weights)
+    return weights
+
+
+def _both(job: Job, model: SpikingConvNet, made_up: bool) -> list[list[np.ndarray]]:
+    """Return the trained weights and, as control, the untrained ones."""
+    numbers = range(1, len(model.conv_layers) + 1)
+    control = [_initial(job, model, number) for number in numbers]
+    if not made_up:
+        control = [_loaded(job, model, number).initial for number in numbers]
+    return [_weights(job, model, len(numbers), made_up), control]
+
+
+def _encoded(job: Job, images: np.ndarray, stream: str) -> SpikeTrains:
+    """Return the input spikes of images (n, height, width)."""
+    chosen = job.config.filter
+    return job.config.encoder.encode(
+        images if chosen is None else chosen.apply(images), job.rng(stream)
+    )
+
+
+def _infer(
+    job: Job,
+    backend: Backend,
+    stages: Sequence[Stage],
+    sets: Sequence[Sequence[np.ndarray]],
+    images: np.ndarray,
+    stream: str,
+    title: str,
+    watch: bool = False,
+) -> list[Activity]:
+    """Show images to the given stages with each set of weights."""
+    spikes = _encoded(job, images, stream)
+    started = time.perf_counter()
+    with _progress(title) as progress:
+        net = InferenceNetwork(
+            backend.sim,
+            stages,
+            record=[stage.name for stage in stages] if watch else (),
+            watch=WATCHED_NEURONS if watch else 0,
+            images_per_run=job.config.inference.images_per_run,
+            report=progress,
+        )
+        with net:
+            count = len(images) if backend.has_data else min(len(images), net.images_per_run)
+            activity = net.run(sets, spikes, count, job.config.encoder.interval_ms)
+            if not backend.has_data:
+                _tell_needs(job, title, net)
+    if backend.has_data:
+        _tell_speed(job, title, net.run_ms, time.perf_counter() - started)
+    return activity
+
+
+def _fingerprint(weights: Sequence[np.ndarray]) -> str:
+    """Return a short name of some weights, different for different ones."""
+    digest = hashlib.sha256()
+    for array in weights:
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _sheet(job: Job, origin: str) -> report.Sheet:
+    return report.Sheet(job.run.file(FIGURES), job.config.figures.formats, origin)
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[float], None]]:
+    """Show a bar; give a function that takes the share done."""
+    with Bar(label, 100) as bar:
+        yield lambda share: bar.update(max(0, round(100 * share) - bar.done))
+
+
+def _tell(job: Job, verdicts: Iterable[str]) -> None:
+    for verdict in verdicts:
+        job.say(f"verdict: {verdict}")
+
+
+def _tell_needs(job: Job, title: str, net: TrainingNetwork | InferenceNetwork) -> None:
+    needs = backends.measure(net.neurons, net.synapses, net.run_ms)
+    job.say(f"{title}: would need\n{needs.as_text()}")
+
+
+def _tell_speed(job: Job, title: str, simulated_ms: float, seconds: float) -> None:
+    job.say(
+        f"{title}: {simulated_ms / 1000:,.1f} s simulated in {seconds:,.1f} s "
+        f"({simulated_ms / 1000 / seconds:,.1f} times real time)"
+    )
