@@ -29,10 +29,10 @@ ENCODER = {
     # "poisson".
     "code": "latency",
     # An image lasts interval_ms; its spikes come in the first on_ms of it.
-    "interval_ms": 30,
-    "on_ms": 10,
+    "interval_ms": 40,
+    "on_ms": 25,
     # Darker pixels (0..255) send nothing.
-    "threshold": 40,
+    "threshold": 50,
 }
 
 # ---- the network ---------------------------------------------------------------------------------
@@ -43,52 +43,48 @@ LAYERS = [
         "kernels": 16,
         "shape": (5, 5),
         "stride": 2,
-        # One window is shown for so long while the layer learns.
-        "window_ms": 30,
+        # One window is shown for so long while the layer learns; windows may lie anywhere.
+        "window_ms": 50,
+        "train_stride": 1,
         # Each neuron that fires holds the others back by this current: one winner per window.
-        "inhibition": 10.0,
+        "inhibition": 300.0,
         # Pair STDP. A synapse gains A_plus * exp(-t / tau_plus) when its spike came t before one of
         # the neuron, and loses A_minus * exp(-t / tau_minus) when it came t after. The long
         # tau_minus reaches into the windows that follow: what is common to all windows is
         # unlearnt, what is special to those that a neuron won remains.
         "rule": {
-            "tau_plus": 10.0,
-            "tau_minus": 60.0,
-            "A_plus": 0.05,
-            "A_minus": 0.03,
+            "tau_plus": 15.0,
+            "tau_minus": 100.0,
+            "A_plus": 0.04,
+            "A_minus": 0.02,
             "w_min": 0.0,
             "w_max": 1.0,
             "dependence": "additive",  # or "multiplicative"
             "pairing": "all",  # or "nearest"
-            "w_init_mean": 0.3,
-            "w_init_sd": 0.04,
+            "w_init_mean": 0.5,
+            "w_init_sd": 0.15,
         },
-        # The neuron while learning: the long tau_refrac makes a winner step back for a few
+        # The neuron while learning: the long tau_refrac makes a winner step back for twelve
         # windows, so that the others get their turn.
-        "train_neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -45.0, "tau_refrac": 150.0},
-        # The neuron in the finished network: it fires once per image at most.
-        "neuron": {
-            "cm": 0.5,
-            "tau_m": 10.0,
-            "tau_syn_E": 2.0,
-            "v_thresh": -63.5,
-            "tau_refrac": 17.0,
-        },
+        "train_neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -27.0, "tau_refrac": 600.0},
+        # The neuron in the finished network, and the inhibition between the maps at one position.
+        "neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -30.0, "tau_refrac": 1.0},
+        "cross_inhibition": 3.0,
     },
     {
         "layer": "pool",
         "shape": (3, 3),
         "stride": 2,
         # Graded pooling: about one output spike per input spike, spread over time.
-        "weight": 4.0,
-        "neuron": {"cm": 1.0, "tau_m": 10.0, "tau_syn_E": 5.0, "tau_refrac": 0.0},
+        "weight": 1.0,
+        "neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -61.0, "tau_refrac": 1.0},
     },
 ]
 
 TRAINING = {
     # Windows shown per image, drawn at random among those with at least min_spikes spikes.
-    "windows_per_image": 3,
-    "min_spikes": 4,
+    "windows_per_image": 8,
+    "min_spikes": 6,
     # For --mode multi: copies of the layer on one board, and how often their weights are averaged.
     "copies": 4,
     "rounds": 4,
@@ -97,10 +93,11 @@ TRAINING = {
 }
 
 # Images shown in one run of the rebuilt network; more of them need more memory on the board.
-INFERENCE = {"images_per_run": 500}
+INFERENCE = {"images_per_run": 1000}
 
-# The read-out, a linear support vector machine: C weighs errors against simplicity.
-CLASSIFIER = {"C": 0.003}
+# The read-out, a linear support vector machine: C weighs errors against simplicity. None: chosen by
+# cross-validation on the training images.
+CLASSIFIER = {"C": None}
 
 # ---- where and how it runs -----------------------------------------------------------------------
 

@@ -307,7 +307,11 @@ def fit_readout(job: Job) -> None:
         for part, array in readout.arrays().items()
     }
     job.run.save_arrays(READOUT, **arrays, weights=_fingerprint(sets[0]), origin=backend.origin)
-    record = {"training_accuracy": accuracy, "C": settings.C, "seed": job.seed}
+    record = {
+        "training_accuracy": accuracy,
+        "C": {name: readout.C for name, readout in readouts.items()},
+        "seed": job.seed,
+    }
     job.run.save_json(READOUT_RECORD, record, backend.origin)
     job.keep([READOUT, READOUT_RECORD, TOOLCHAIN_LOG])
     _tell(job, report.activity_verdicts(model.stages[-1:], activity[0], len(data.train)))

@@ -155,15 +155,17 @@ class PoolLayer:
 class Classifier:
     """Declare the read-out: a linear SVM on the last layer's spike counts, on the host.
 
-    C: inverse strength of its L2 penalty; max_iter: of its solver.
+    C: inverse strength of its L2 penalty (None: chosen by cross-validation on the training images);
+    max_iter: of its solver.
     """
 
-    C: float = 1.0
+    C: float | None = None
     max_iter: int = 1000
 
     def __post_init__(self) -> None:
         """Check every value."""
-        check_number("Classifier", "C", self.C, above=0)
+        if self.C is not None:
+            check_number("Classifier", "C", self.C, above=0)
         _set(self, max_iter=as_int(self.max_iter, "Classifier.max_iter"))
 
 

@@ -79,10 +79,20 @@ class _Network:
             spikes.size, self.sim.SpikeSourceArray(spike_times=times), label=label
         )
 
-    def _neurons(self, size: int, neuron: IFCurrExp, label: str) -> Any:
+    def _neurons(
+        self, size: int, neuron: IFCurrExp, label: str, most: tuple[float, float] | None = None
+    ) -> Any:
+        """Make a population; `most` is the largest (excitatory, inhibitory) input in a step, nA.
+
+        sPyNNaker keeps weights in 16 bits of which the largest input decides the value. Without
+        knowing it, it guesses far too high, and then every rewriting of a plastic weight cuts off
+        up to 1/512 nA.
+        """
         self.neurons += size
         model = self.sim.IF_curr_exp(**neuron.as_pynn())
-        population = self.sim.Population(size, model, label=label)
+        known = most is not None and hasattr(self.sim, "extra_models")
+        extra = {"max_expected_summed_weight": list(most or ())} if known else {}
+        population = self.sim.Population(size, model, label=label, **extra)
         population.initialize(v=neuron.v_rest)
         return population
 
@@ -175,13 +185,19 @@ class TrainingNetwork(_Network):
             self._build(weights, flushed(spikes, duration_ms, self.layer.rule), number)
             for number, spikes in enumerate(windows)
         ]
-        self._run(flush_time(duration_ms, self.layer.rule) + FLUSH_TAIL_MS)
+        self._run(
+            flush_time(duration_ms, self.layer.rule) + windows[0].size + FLUSH_TAIL_MS
+        )
         return [self._read(population, plastic, weights) for population, plastic in copies]
 
     def _build(self, weights: np.ndarray, spikes: SpikeTrains, number: int) -> tuple[Any, Any]:
         layer = self.layer
         source = self._source(spikes, f"windows {number}")
-        population = self._neurons(layer.kernels, layer.train_neuron, f"kernels {number}")
+        most = (
+            busiest_step(spikes) * max(layer.rule.w_max, float(weights.max())),
+            layer.inhibition * layer.kernels,
+        )
+        population = self._neurons(layer.kernels, layer.train_neuron, f"kernels {number}", most)
         plastic = self._project(
             source,
             population,
@@ -211,18 +227,24 @@ class TrainingNetwork(_Network):
 
 
 def flush_time(duration_ms: int, rule: PairSTDP) -> int:
-    """Return when (ms) the flush spike is sent after windows that last `duration_ms`."""
+    """Return when (ms) the flush begins after windows that last `duration_ms`."""
     return int(duration_ms + np.ceil(FLUSH_TAUS * max(rule.tau_plus, rule.tau_minus)))
 
 
 def flushed(spikes: SpikeTrains, duration_ms: int, rule: PairSTDP) -> SpikeTrains:
-    """Append the flush: one spike of every source, `FLUSH_TAUS` time constants after the end."""
-    last = SpikeTrains(
-        np.arange(spikes.size, dtype=np.int32),
-        np.full(spikes.size, float(flush_time(duration_ms, rule))),
-        spikes.size,
-    )
+    """Append the flush: one spike of every source, `FLUSH_TAUS` time constants after the end.
+
+    One source follows the other, so that no neuron fires of it.
+    """
+    sources = np.arange(spikes.size, dtype=np.int32)
+    last = SpikeTrains(sources, flush_time(duration_ms, rule) + sources.astype(float), spikes.size)
     return spike_trains.merge([spikes, last])
+
+
+def busiest_step(spikes: SpikeTrains) -> int:
+    """Return the largest number of spikes in one step of 1 ms, at least 1."""
+    _, counts = np.unique(np.floor(spikes.times / TIMESTEP_MS), return_counts=True)
+    return int(counts.max(initial=1))
 
 
 def plastic_synapse(sim: Any, rule: PairSTDP) -> Any:

@@ -1,0 +1,181 @@
+"""The process that is a board: how it starts, what happens when it dies or hangs, how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from spikingconvnet.hardware import client, server
+from spikingconvnet.hardware.client import SoftwareBoard, ask_version
+from spikingconvnet.hardware.constants import SCP_PORT
+from spikingconvnet.hardware.errors import BoardDied, UnknownBoard
+
+ROOT = Path(client.__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def board():
+    with SoftwareBoard(version=3) as running:
+        yield running
+
+
+def gone(address: str) -> bool:
+    """Tell whether nobody listens there any more, waiting a little for it."""
+    for _ in range(100):
+        try:
+            ask_version(address, 0.2)
+        except ConnectionRefusedError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_board_starts_answers_and_stops(tmp_path):
+    log = tmp_path / "board.log"
+    board = SoftwareBoard(version=3, log=log)
+    assert board.pid is None
+    with pytest.raises(BoardDied, match="the software board has not been started"):
+        board.check()
+    with board as same:
+        assert same is board
+        board.check()
+        assert board.address.startswith("127.") and board.address != "127.0.0.1"
+        assert board.origin == "software board (SpiNN-3, ideal timing)"
+        answer = ask_version(board.address, 5.0)
+        assert answer is not None and b"SC&MP/SpiNNaker" in answer
+        address = board.address
+    assert board.pid is None
+    assert gone(address)
+    board.stop()
+    with pytest.raises(BoardDied, match="has not been started"):
+        board.check()
+    assert log.exists()
+
+
+def test_two_boards_live_next_to_each_other(board):
+    with SoftwareBoard(version=5) as other:
+        assert other.address != board.address
+        assert other.origin == "software board (SpiNN-5, ideal timing)"
+        other.check()
+        board.check()
+    board.check()
+
+
+def test_a_killed_process_is_noticed(board):
+    os.kill(board.pid, signal.SIGKILL)
+    board._process.wait(10)
+    with pytest.raises(BoardDied) as caught:
+        board.check()
+    assert str(caught.value) == (
+        "the software board has ended (killed by signal 9): it said nothing"
+    )
+    assert isinstance(caught.value, ConnectionError)
+
+
+def test_a_process_that_ended_by_itself_is_noticed(board):
+    os.kill(board.pid, signal.SIGTERM)
+    board._process.wait(10)
+    with pytest.raises(BoardDied, match=r"the software board has ended \(exit code 0\)"):
+        board.check()
+
+
+def test_a_hung_process_is_noticed(board, monkeypatch):
+    monkeypatch.setattr(client, "_ANSWER_S", 1.0)
+    os.kill(board.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(BoardDied) as caught:
+            board.check()
+    finally:
+        os.kill(board.pid, signal.SIGCONT)
+    assert str(caught.value) == (
+        f"the software board at {board.address} does not answer within 1 s"
+    )
+    board.check()
+
+
+def test_a_hung_process_is_stopped_by_force(monkeypatch):
+    monkeypatch.setattr(client, "_STOP_S", 0.5)
+    with SoftwareBoard(version=3) as board:
+        address = board.address
+        os.kill(board.pid, signal.SIGSTOP)
+    assert gone(address)
+
+
+def test_the_board_does_not_outlive_its_parent():
+    script = (
+        "import os\n"
+        "from spikingconvnet.hardware.client import SoftwareBoard\n"
+        "board = SoftwareBoard(version=3).start()\n"
+        "print(board.address, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    parent = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert parent.returncode == -signal.SIGKILL
+    assert gone(parent.stdout.strip())
+
+
+def test_nothing_is_written_at_home(tmp_path, monkeypatch):
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    with SoftwareBoard(version=3) as board:
+        board.check()
+    assert list(home.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_an_unknown_version_starts_nothing():
+    with pytest.raises(UnknownBoard, match=r"board version: 4 \(there are descriptions of 3, 5\)"):
+        SoftwareBoard(version=4)
+
+
+def test_a_process_that_cannot_start_says_why(monkeypatch, tmp_path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho 'no such module' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(client.sys, "executable", str(broken))
+    board = SoftwareBoard(version=3)
+    with pytest.raises(BoardDied, match="the software board did not start: no such module"):
+        board.start()
+    assert board.pid is None
+
+
+def test_a_taken_port_is_a_clear_failure(board, capsys):
+    assert server.main(["--version=3", f"--address={board.address}"]) == 1
+    assert capsys.readouterr().out.startswith("failed ")
+    board.check()
+
+
+def test_a_taken_address_is_passed_over(board, monkeypatch):
+    free = next(a for a in server.loopback_addresses() if a != board.address)
+    monkeypatch.setattr(server, "loopback_addresses", lambda: iter([board.address, free]))
+    address, sock = server.bind_free()
+    with sock:
+        assert (address, sock.getsockname()) == (free, (free, SCP_PORT))
+        monkeypatch.setattr(server, "loopback_addresses", lambda: iter([board.address, free]))
+        with pytest.raises(server.HardwareError, match="no free loopback address"):
+            server.bind_free()
+
+
+def test_noise_on_the_socket_does_no_harm(board):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for length in (0, 1, 9, 300, 8000):
+            sock.sendto(b"\x87" * length, (board.address, SCP_PORT))
+    board.check()
+
+
+def test_nobody_there():
+    address = next(iter(server.loopback_addresses()))
+    with pytest.raises(ConnectionRefusedError):
+        ask_version(address, 2.0)
