@@ -60,7 +60,7 @@ class SoftwareBoard:
         self.version = version
         self.address = ""
         self.summary: dict[str, float] = {}
-        """After `stop`: `virtual_ms` passed on the board in `busy_s` seconds, `cpu_s` of them its own."""
+        """After `stop`: `virtual_ms` that passed on the board, in `busy_s` and `cpu_s` seconds."""
         self._log_path = log
         self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,7 +77,8 @@ class SoftwareBoard:
 
     def start(self) -> SoftwareBoard:
         """Start the process and wait until it listens."""
-        self._log = open(self._log_path, "ab") if self._log_path else tempfile.TemporaryFile()
+        log = self._log_path
+        self._log = open(log, "ab") if log else tempfile.TemporaryFile()  # noqa: SIM115
         package = __package__ or "hardware"
         top = sys.modules[package.partition(".")[0]].__file__
         path = [str(Path(top).parent.parent)] if top else []
@@ -85,9 +86,9 @@ class SoftwareBoard:
         environment["PYTHONPATH"] = os.pathsep.join(
             path + [entry for entry in [environment.get("PYTHONPATH", "")] if entry]
         )
+        version = f"--version={self.version}"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{package}.server", f"--version={self.version}"]
-            + ["--watch-stdin"],
+            [sys.executable, "-m", f"{package}.server", version, "--watch-stdin"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

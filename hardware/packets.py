@@ -82,7 +82,9 @@ def decode_sdp(data: bytes) -> Sdp:
     """Read an SDP message without padding; ValueError when it is too short or too long."""
     if not HEADER_SIZE <= len(data) <= HEADER_SIZE + MAX_DATA:
         raise ValueError(f"SDP message: {len(data)} bytes (must be 8 to {HEADER_SIZE + MAX_DATA})")
-    return Sdp(*_HEADER.unpack_from(data), data[HEADER_SIZE:])
+    flags, tag, dest_port, source_port, dest_chip, source_chip = _HEADER.unpack_from(data)
+    rest = data[HEADER_SIZE:]
+    return Sdp(flags, tag, dest_port, source_port, dest_chip, source_chip, rest)
 
 
 def encode_sdp(message: Sdp) -> bytes:
@@ -112,7 +114,8 @@ def decode_scp(data: bytes) -> Scp:
     """Read a command; missing arguments (a short message) raise ValueError."""
     if len(data) < _SCP.size:
         raise ValueError(f"SCP message: {len(data)} bytes (must be at least {_SCP.size})")
-    return Scp(*_SCP.unpack_from(data), data[_SCP.size :])
+    command, sequence, arg1, arg2, arg3 = _SCP.unpack_from(data)
+    return Scp(command, sequence, arg1, arg2, arg3, data[_SCP.size :])
 
 
 def encode_scp(message: Scp) -> bytes:

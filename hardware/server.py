@@ -18,8 +18,9 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .constants import SCP_PORT
 from .emulator.board import Board, make_board
@@ -28,6 +29,7 @@ from .errors import HardwareError
 logger = logging.getLogger(__name__)
 
 _BUFFER = 1 << 22
+_GRACE_S = 2.0
 _BATCH = 64
 """Datagrams taken from one socket before the board runs again."""
 
@@ -80,10 +82,6 @@ class Server:
         self._deaths = 0
         self.summary = {"virtual_ms": 0.0, "busy_s": 0.0, "cpu_s": 0.0}
 
-    def watch(self, stream: int) -> None:
-        """Stop when this file descriptor reaches its end."""
-        self._selector.register(stream, selectors.EVENT_READ, None)
-
     def stop(self, *_: object) -> None:
         """End `serve` soon; a signal handler."""
         self._stopping = True
@@ -93,10 +91,7 @@ class Server:
         busy = False
         while not self._stopping:
             for key, _ in self._selector.select(0 if busy else 0.2):
-                if key.data is None:
-                    self._stopping = self._stopping or not os.read(key.fd, 1024)
-                else:
-                    self._receive(key.fileobj, key.data)  # type: ignore[arg-type]
+                self._receive(key.fileobj, key.data)  # type: ignore[arg-type]
             busy = self._run()
             self._send()
             self._follow_reverse_tags()
@@ -159,6 +154,15 @@ class Server:
             sock.close()
 
 
+def follow(stream: int, stop: Callable[[], None]) -> None:
+    """Stop when this file descriptor reaches its end; by force if that does not help."""
+    while os.read(stream, 1024):
+        pass
+    stop()
+    time.sleep(_GRACE_S)
+    os._exit(1)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Serve one board; 0 after a normal end, 1 when it could not start."""
     parser = argparse.ArgumentParser(prog="server", description="Serve a software SpiNNaker board.")
@@ -180,7 +184,8 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, server.stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN if options.watch_stdin else server.stop)
     if options.watch_stdin:
-        server.watch(sys.stdin.fileno())
+        watched = (sys.stdin.fileno(), server.stop)
+        threading.Thread(target=follow, args=watched, daemon=True).start()
     print(f"ready {address}", flush=True)
     try:
         server.serve()

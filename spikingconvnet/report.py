@@ -183,7 +183,6 @@ def _potentials(sheet: Sheet, stage: Stage, activity: Activity) -> list[Path]:
     watched = activity.voltages.get(stage.name)
     if watched is None or not watched.values.size:
         return []
-    neurons = range(watched.first, watched.first + watched.values.shape[1])
     spikes = spike_trains.cut(activity.spikes[stage.name], 0, SHOWN_MS)
     return sheet.figure(
         f"voltages_{stage.name}",
@@ -191,9 +190,10 @@ def _potentials(sheet: Sheet, stage: Stage, activity: Activity) -> list[Path]:
             fig,
             watched.values[:SHOWN_MS],
             threshold=stage.layer.neuron.v_thresh,
-            spikes=spike_trains.select(spikes, neurons),
-            title=f"{stage.name}: membrane potentials, from neuron {watched.first} on",
+            spikes=spikes,
+            title=f"{stage.name}: membrane potentials",
             origin=sheet.origin,
+            first=watched.first,
         ),
         (8.0, 6.0),
     )

@@ -8,7 +8,6 @@ import numpy as np
 from spikingconvnet.classes.layers import Classifier
 from spikingconvnet.errors import DataError, UsageError
 
-
 C_GRID = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 """Values of C that are tried; spike counts are not scaled, so the useful ones are small."""
 FOLDS = 5

@@ -182,17 +182,17 @@ class TrainingNetwork(_Network):
                 )
         self._setup()
         copies = [
-            self._build(weights, flushed(spikes, duration_ms, self.layer.rule), number)
+            self._build(weights, spikes, duration_ms, number)
             for number, spikes in enumerate(windows)
         ]
-        self._run(
-            flush_time(duration_ms, self.layer.rule) + windows[0].size + FLUSH_TAIL_MS
-        )
+        self._run(flush_time(duration_ms, self.layer.rule) + FLUSH_TAIL_MS)
         return [self._read(population, plastic, weights) for population, plastic in copies]
 
-    def _build(self, weights: np.ndarray, spikes: SpikeTrains, number: int) -> tuple[Any, Any]:
+    def _build(
+        self, weights: np.ndarray, spikes: SpikeTrains, duration_ms: int, number: int
+    ) -> tuple[Any, Any]:
         layer = self.layer
-        source = self._source(spikes, f"windows {number}")
+        source = self._source(flushed(spikes, duration_ms, layer.rule), f"windows {number}")
         most = (
             busiest_step(spikes) * max(layer.rule.w_max, float(weights.max())),
             layer.inhibition * layer.kernels,
@@ -227,17 +227,21 @@ class TrainingNetwork(_Network):
 
 
 def flush_time(duration_ms: int, rule: PairSTDP) -> int:
-    """Return when (ms) the flush begins after windows that last `duration_ms`."""
+    """Return when (ms) the flush spike is sent after windows that last `duration_ms`."""
     return int(duration_ms + np.ceil(FLUSH_TAUS * max(rule.tau_plus, rule.tau_minus)))
 
 
 def flushed(spikes: SpikeTrains, duration_ms: int, rule: PairSTDP) -> SpikeTrains:
     """Append the flush: one spike of every source, `FLUSH_TAUS` time constants after the end.
 
-    One source follows the other, so that no neuron fires of it.
+    All come at once: should they make a neuron fire, it is too late to change a weight. They may
+    fill its input beyond what the windows ever do, which is of no consequence any more.
     """
-    sources = np.arange(spikes.size, dtype=np.int32)
-    last = SpikeTrains(sources, flush_time(duration_ms, rule) + sources.astype(float), spikes.size)
+    last = SpikeTrains(
+        np.arange(spikes.size, dtype=np.int32),
+        np.full(spikes.size, float(flush_time(duration_ms, rule))),
+        spikes.size,
+    )
     return spike_trains.merge([spikes, last])
 
 

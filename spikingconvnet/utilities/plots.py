@@ -355,10 +355,12 @@ def voltages(
     spikes: Trains | None = None,
     title: str = "Membrane potential",
     origin: str = "",
+    first: int = 0,
 ) -> Figure:
     """Draw potentials (steps, neurons) in mV, one panel per neuron, at most the first 12.
 
-    The dashed line is ``threshold`` (mV), a mark above it a spike. ``lowest`` (mV) cuts the axis
+    The neurons are numbered from ``first``, also in ``spikes``. The dashed line is ``threshold``
+    (mV), a mark above it a spike. ``lowest`` (mV) cuts the axis
     off where inhibition would flatten everything else; the title says so.
     """
     values = _checked("potentials", potentials, 2)
@@ -381,7 +383,7 @@ def voltages(
         if threshold is not None:
             ax.axhline(threshold, color=_POST, lw=0.8, ls=(0, (4, 3)))
         if spikes is not None:
-            mine = np.asarray(spikes.times)[np.asarray(spikes.neurons) == neuron] / scale
+            mine = np.asarray(spikes.times)[np.asarray(spikes.neurons) == first + neuron] / scale
             height = np.full(len(mine), top + 0.5 * margin)
             (marks,) = ax.plot(mine, height, ls="", marker="v", ms=3.5, color=_POST, clip_on=False)
             marks.set_in_layout(False)  # unclipped and empty, it would count as lying at the corner
@@ -389,7 +391,7 @@ def voltages(
         ax.tick_params(labelsize=8, color=_PALE, labelcolor=_INK)
         ax.yaxis.set_major_locator(MaxNLocator(3))
         ax.text(
-            1.005, 0.5, f"neuron {neuron}", transform=ax.transAxes, va="center", fontsize=8,
+            1.005, 0.5, f"neuron {first + neuron}", transform=ax.transAxes, va="center", fontsize=8,
             color=_INK,
         )  # fmt: skip
     panels[0].set_ylim(bottom - margin, top + margin)

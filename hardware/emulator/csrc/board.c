@@ -226,8 +226,7 @@ static uint64_t next_expiry(board_t *board, bool *matters) {
                 runs = true;
                 if (core->expiry[which] < next)
                     next = core->expiry[which];
-                *matters |= timer_interrupts(core, which) &&
-                            timer_period(core, which) >= DOZE_PERIOD;
+                *matters |= timer_interrupts(core, which) && !timer_is_fast(core, which);
             }
             if (!runs)
                 drop(board->timed, core);

@@ -172,6 +172,7 @@ void timer_reset(core_t *core);
 void timer_expire(core_t *core, int which);
 bool timer_interrupts(const core_t *core, int which);
 uint64_t timer_period(const core_t *core, int which);
+bool timer_is_fast(const core_t *core, int which);
 uint32_t timer_read(core_t *core, uint32_t offset);
 void timer_write(core_t *core, uint32_t offset, uint32_t value);
 

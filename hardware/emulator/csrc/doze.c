@@ -38,7 +38,7 @@ static bool unchanged(const core_t *core) {
 /* Called when the core waits for interrupt. */
 void doze_consider(core_t *core) {
     uint64_t *end = &core->expiry[0];
-    if (*end == NEVER || timer_period(core, 0) >= DOZE_PERIOD)
+    if (*end == NEVER || !timer_is_fast(core, 0))
         return;
     if (!core->doze && !(core->doze = calloc(1, sizeof(struct doze))))
         return;

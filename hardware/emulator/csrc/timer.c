@@ -60,6 +60,11 @@ uint64_t timer_period(const core_t *core, int which) {
     return (uint64_t)core->timer[which].background << prescale(&core->timer[which]);
 }
 
+/* Whether it is one that doze.c may stop: periodic, and faster than any simulation's. */
+bool timer_is_fast(const core_t *core, int which) {
+    return !(core->timer[which].control & ONE_SHOT) && timer_period(core, which) < DOZE_PERIOD;
+}
+
 /* Called by the scheduler when the timer's time has come. */
 void timer_expire(core_t *core, int which) {
     timer_t_ *timer = &core->timer[which];
