@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: backends, parameter files, and the command line in this process."""
 
 import contextlib
+import signal
 from dataclasses import dataclass
 
 import pytest
@@ -26,6 +27,14 @@ DIGITS = {
     "SEED": 3,
     "BACKUP": False,
 }
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interrupts():
+    """Let Ctrl-C arrive, also where the tests were started in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
