@@ -93,17 +93,20 @@ class SoftwareBackend(Backend):
             while not self._over.wait(CHECK_S):
                 self._death = self._look()
                 if self._death is not None and not self._over.is_set():
-                    # A signal ends whatever wait the toolchain is in; __exit__ says why.
-                    signal.pthread_kill(main.ident or 0, signal.SIGINT)
+                    # A signal ends whatever wait the toolchain is in; __exit__ says why. Not
+                    # SIGINT, which a shell ignores for what it starts in the background.
+                    signal.pthread_kill(main.ident or 0, signal.SIGUSR1)
                     return
 
         watcher = threading.Thread(target=watch, name="board watchdog", daemon=True)
+        before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
         watcher.start()
         try:
             yield
         finally:
             self._over.set()
             watcher.join()
+            signal.signal(signal.SIGUSR1, before)
 
 
 @contextmanager
