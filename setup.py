@@ -29,7 +29,8 @@ REQUIRES = [
     "scikit-learn >= 1.4, < 2",
     # Figures; 3.8 is the first for Python 3.12.
     "matplotlib >= 3.8, < 4",
-    # Reads a user's own folder of MNIST files; 0.7 is its last release.
+    # Defines the folder of MNIST files that users have (our reader is held to it by a test); 0.7 is
+    # its last release.
     "python-mnist == 0.7",
 ]
 EXTRAS = {

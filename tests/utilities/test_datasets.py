@@ -62,6 +62,21 @@ def test_a_users_folder_is_read_in_each_usual_spelling(tmp_path, name, pack, spe
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_users_folder_is_read_as_python_mnist_reads_it(tmp_path):
+    from mnist import MNIST
+
+    folder = write_folder(tmp_path / "data")
+    data = datasets.load("mnist", directory=folder)
+    loader = MNIST(str(folder))
+    for load, images, labels in (
+        (loader.load_training, data.train_images, data.train_labels),
+        (loader.load_testing, data.test_images, data.test_labels),
+    ):
+        their_images, their_labels = load()
+        assert np.array_equal(np.reshape(their_images, images.shape), images)
+        assert list(their_labels) == labels.tolist()
+
+
 def test_a_folder_of_the_published_files_is_said_to_be_no_more_than_a_folder(tmp_path, monkeypatch):
     md5 = {file: hashlib.md5(idx_bytes(array)).hexdigest() for file, array in ARRAYS.items()}
     known = replace(downloads.PUBLISHED["mnist"], md5=md5)
