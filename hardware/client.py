@@ -60,7 +60,7 @@ class SoftwareBoard:
         self.version = version
         self.address = ""
         self.summary: dict[str, float] = {}
-        """After `stop`: `virtual_ms` that passed on the board, in `busy_s` and `cpu_s` seconds."""
+        """After `stop`: `virtual_ms` passed in `busy_s` and `cpu_s` seconds; `instructions`."""
         self._log_path = log
         self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None

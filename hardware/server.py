@@ -80,7 +80,7 @@ class Server:
         self._selector.register(sock, selectors.EVENT_READ, SCP_PORT)
         self._stopping = False
         self._deaths = 0
-        self.summary = {"virtual_ms": 0.0, "busy_s": 0.0, "cpu_s": 0.0}
+        self.summary = {"virtual_ms": 0.0, "busy_s": 0.0, "cpu_s": 0.0, "instructions": 0.0}
 
     def stop(self, *_: object) -> None:
         """End `serve` soon; a signal handler."""
@@ -99,10 +99,12 @@ class Server:
 
     def _run(self) -> bool:
         wall, cpu, before = time.perf_counter(), time.process_time(), self._board.time_ms
+        executed = self._board.core.executed
         busy = self._board.run()
         if self._board.time_ms > before:
             self.summary["busy_s"] += time.perf_counter() - wall
             self.summary["cpu_s"] += time.process_time() - cpu
+            self.summary["instructions"] += self._board.core.executed - executed
             self.summary["virtual_ms"] += self._board.time_ms - before
         return busy
 

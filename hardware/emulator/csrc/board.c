@@ -273,8 +273,10 @@ enum run_result board_run(board_t *board, int64_t instructions) {
             if (instructions <= 0)
                 return RUN_ALLOWANCE;
             bool settled = core->state != CORE_READY || settle(core);
-            instructions -= (int64_t)(core->cpu.instructions - core->counted) + 1;
+            uint64_t executed = core->cpu.instructions - core->counted;
             core->counted = core->cpu.instructions;
+            board->executed += executed;
+            instructions -= (int64_t)executed + 1;
             if (!settled)
                 return RUN_ATTENTION;
         }

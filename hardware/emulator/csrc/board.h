@@ -148,6 +148,7 @@ struct board {
     uint32_t chips;
     uint32_t sdram_size;
     uint64_t now;                /* cycles since start */
+    uint64_t executed;           /* instructions, by all cores */
     core_set_t *ready;           /* have something to do */
     core_set_t *inbox;           /* have received packets that they have not been shown */
     core_set_t *timed;           /* have a timer that runs, or had one a moment ago */

@@ -210,6 +210,11 @@ static PyObject *board_now(PyObject *self, void *unused) {
     return PyLong_FromUnsignedLongLong(board_of(self)->now);
 }
 
+static PyObject *board_executed(PyObject *self, void *unused) {
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(board_of(self)->executed);
+}
+
 static PyObject *board_deaths(PyObject *self, void *unused) {
     (void)unused;
     return PyLong_FromUnsignedLong(board_of(self)->deaths);
@@ -294,6 +299,7 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef properties[] = {
     {"now", board_now, NULL, "Virtual time in cycles of 5 ns.", NULL},
+    {"executed", board_executed, NULL, "Instructions that all cores have executed.", NULL},
     {"deaths", board_deaths, NULL, "Cores lost to a fault that their program did not handle.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
