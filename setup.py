@@ -71,7 +71,8 @@ setup(
             sources=sorted(glob(f"{CORE}/*.c")),
             depends=sorted(glob(f"{CORE}/*.h")),
             include_dirs=[CORE],
-            extra_compile_args=["-O3"],
+            extra_compile_args=["-O3", "-pthread"],
+            extra_link_args=["-pthread"],
         )
     ],
     install_requires=REQUIRES,
