@@ -13,9 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from .constants import SCP_PORT, Command
+from .emulator.dead import read_dead
 from .emulator.layout import load_layout
 from .errors import BoardDied
 from .packets import HOST_PORT, NO_TAG, REPLY_EXPECTED, Scp, Sdp, encode_datagram, encode_scp
@@ -51,16 +52,35 @@ class SoftwareBoard:
     """A software board in a process of its own, for as long as the context lasts.
 
     `version` is 3 (SpiNN-3, 4 chips) or 5 (SpiNN-5, 48 chips); `log` a file for its messages, by
-    default a temporary one. Raises UnknownBoard for another version and BoardDied when the process
-    does not start.
+    default a temporary one; `dead` a file of dead parts (see `emulator.dead`); `boards` how many
+    SpiNN-5 make the machine: 1, 3, 6, 12, ... An `unbooted` one answers only after a host has
+    booted it. Raises UnknownBoard for what there is not, BadDescription for a file that does not
+    fit, and BoardDied when the process does not start.
     """
 
-    def __init__(self, version: int = 5, log: str | Path | None = None) -> None:
-        self.layout = load_layout(version)
+    def __init__(
+        self,
+        version: int = 5,
+        log: str | Path | None = None,
+        dead: str | Path | None = None,
+        boards: int = 1,
+        unbooted: bool = False,
+    ) -> None:
+        self.layout = load_layout(version, boards)
+        if dead is not None:
+            self.layout = self.layout.without(read_dead(dead))
         self.version = version
+        self.unbooted = unbooted
+        self._options = [f"--version={version}", f"--boards={boards}", "--watch-stdin"]
+        if dead is not None:
+            self._options.append(f"--dead={Path(dead).resolve()}")
+        if unbooted:
+            self._options.append("--unbooted")
         self.address = ""
-        self.summary: dict[str, float] = {}
+        self.summary: dict[str, Any] = {}
         """After `stop`: `virtual_ms` passed in `busy_s` and `cpu_s` seconds; `instructions`."""
+        self.accounts: list[dict[str, Any]] = []
+        """After `stop`: what each program did in a tick, as `emulator.account.CoreAccount`."""
         self._log_path = log
         self._log: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,9 +106,8 @@ class SoftwareBoard:
         environment["PYTHONPATH"] = os.pathsep.join(
             path + [entry for entry in [environment.get("PYTHONPATH", "")] if entry]
         )
-        version = f"--version={self.version}"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{package}.server", version, "--watch-stdin"],
+            [sys.executable, "-m", f"{package}.server", *self._options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -122,13 +141,18 @@ class SoftwareBoard:
         return lines[-1] if lines else "it said nothing"
 
     def check(self) -> None:
-        """Make sure that the board is there and answers; BoardDied if not."""
+        """Make sure that the board is there and answers; BoardDied if not.
+
+        Of an unbooted one only that it is there: whether a host has booted it is not known here.
+        """
         if self._process is None:
             raise BoardDied("the software board has not been started")
         code = self._process.poll()
         if code is not None:
             how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
             raise BoardDied(f"the software board has ended ({how}): {self._last_words()}")
+        if self.unbooted:
+            return
         try:
             answer = ask_version(self.address, _ANSWER_S)
         except OSError:
@@ -142,17 +166,14 @@ class SoftwareBoard:
         """Stop the process, by force if it must be; safe to call twice."""
         process, self._process = self._process, None
         if process is not None:
-            if process.stdin:
-                process.stdin.close()
             try:
-                process.wait(_STOP_S)
+                last_words, _ = process.communicate(timeout=_STOP_S)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
-            if process.stdout:
-                with contextlib.suppress(ValueError):  # killed: no last line
-                    self.summary = json.loads(process.stdout.readline())
-                process.stdout.close()
+                last_words, _ = process.communicate()
+            with contextlib.suppress(ValueError):  # killed: it said nothing
+                self.summary = json.loads(last_words)
+                self.accounts = self.summary.pop("accounts", [])
         log, self._log = self._log, None
         if log is not None:
             log.close()

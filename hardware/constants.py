@@ -10,6 +10,9 @@ from typing import Final
 SCP_PORT: Final = 17893
 """UDP port on which a booted board takes SDP messages."""
 
+BOOT_PORT: Final = 54321
+"""UDP port on which a board that is not booted takes the firmware."""
+
 ITCM_SIZE: Final = 0x8000
 DTCM_BASE: Final = 0x00400000
 DTCM_SIZE: Final = 0x10000
@@ -53,6 +56,9 @@ SYSCTL_CLEAR_FLAGS: Final = 0xE200005C
 SYSCTL_CODE: Final = 0x5EC00000
 
 CORES_PER_CHIP: Final = 18
+SDRAM_HEAP: Final = SDRAM + SYSTEM_BUFFER_SIZE * CORES_PER_CHIP
+SDRAM_USABLE: Final = SDRAM + SDRAM_SIZE - SDRAM_SYSTEM_SIZE - SDRAM_HEAP - 32
+"""Bytes that applications may have of a chip's SDRAM: one block, without the heap's own 32."""
 LINKS: Final = ((1, 0), (1, 1), (0, 1), (-1, 0), (-1, -1), (0, -1))
 """Chip offset (x, y) behind each link: E, NE, N, W, SW, S."""
 

@@ -9,5 +9,9 @@ class UnknownBoard(HardwareError, ValueError):
     """No description of the board that was asked for."""
 
 
+class BadDescription(HardwareError, ValueError):
+    """A file about a board that cannot be read or does not fit the board."""
+
+
 class BoardDied(HardwareError, ConnectionError):
     """The process that is the software board has ended or does not answer."""

@@ -199,6 +199,21 @@ def _potentials(sheet: Sheet, stage: Stage, activity: Activity) -> list[Path]:
     )
 
 
+def timing_verdicts(accounts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line if a real board could not have kept up, by what the software board counted."""
+    late = [account for account in accounts if account["overruns"]]
+    if late:
+        worst = max(late, key=lambda account: account["most_instructions"])
+        ticks = sum(account["overruns"] for account in late)
+        yield (
+            f"real time: {len(late)} of {len(accounts)} programs had more instructions than cycles "
+            f"in a tick ({ticks} ticks; most {worst['most_instructions']:,} of "
+            f"{worst['period_cycles']:,}, {worst['program']} on core {worst['x']},{worst['y']},"
+            f"{worst['core']}): a real board would overrun (put fewer neurons on a core, or slow "
+            "time down)"
+        )
+
+
 def training_verdicts(
     number: int, layer: ConvLayer, trained: Trained, change: np.ndarray
 ) -> Iterator[str]:

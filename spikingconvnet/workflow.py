@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 DATA, DATA_RECORD, PARAMETERS = "data.npz", "data.json", "parameters.py"
 READOUT, READOUT_RECORD = "readout.npz", "readout.json"
 METRICS, METRICS_TEXT, PREDICTIONS = "metrics.json", "metrics.txt", "predictions.npz"
-FIGURES, TOOLCHAIN_LOG = "figures", "toolchain.log"
+FIGURES, TOOLCHAIN_LOG, TIMING = "figures", "toolchain.log", "timing.json"
 WATCHED_NEURONS = 4
 """Neurons of each layer whose potential is recorded in a test."""
 BOARD_CHECK_S = 1.0
@@ -468,6 +468,7 @@ def _backend(job: Job) -> Iterator[Backend]:
         try:
             with backends.load(job.board, version=job.version, folder=job.run.path) as backend:
                 yield backend
+            _tell_timing(job, backend)
         except BaseException:
             log.exception("step failed")
             raise
@@ -599,6 +600,13 @@ def _progress(label: str) -> Iterator[Callable[[float], None]]:
 def _tell(job: Job, verdicts: Iterable[str]) -> None:
     for verdict in verdicts:
         job.say(f"verdict: {verdict}")
+
+
+def _tell_timing(job: Job, backend: Backend) -> None:
+    """Save what each core did in its ticks, where that is counted, and tell if it was too much."""
+    if backend.accounts:
+        job.run.save_json(TIMING, {"programs": backend.accounts}, backend.origin)
+        _tell(job, report.timing_verdicts(backend.accounts))
 
 
 def _tell_needs(job: Job, title: str, net: TrainingNetwork | InferenceNetwork) -> None:

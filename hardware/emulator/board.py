@@ -1,18 +1,20 @@
-"""A whole board: chips that execute, monitors that answer, and the way of every message.
+"""A whole machine: chips that execute, monitors that answer, and the way of every message.
 
 No sockets and no clock: `handle` takes a datagram and the sender's address, `run` lets the chips
-work for a while, and both leave what goes out in `take_outgoing`. Where two messages wait for one
+work for a while, and both leave what goes out in `take_outgoing`. What belongs to a host comes and
+goes at an Ethernet chip, of which each board has one. Where two messages wait for one
 core, they keep their order.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 from collections import deque
 from typing import Final
 
-from ..constants import CYCLES_PER_MS, CoreState, Result
+from ..constants import CYCLES_PER_MS, SCP_PORT, CoreState, Result
 from ..packets import (
     HOST_PORT,
     NO_TAG,
@@ -26,9 +28,10 @@ from ..packets import (
     encode_sdp,
 )
 from . import _core
+from .account import CoreAccount, take
 from .chip import Chip
-from .layout import Layout, load_layout
-from .monitor import Monitor, Refused, carry_out_for_idle_core
+from .layout import XY, Layout, load_layout
+from .monitor import FIRMWARE, Monitor, Refused, carry_out_for_idle_core
 from .tags import REVERSE, STRIP, TEMPORARY, Address, Tags
 
 logger = logging.getLogger(__name__)
@@ -40,12 +43,23 @@ _SLICE: Final = 4_000_000
 _MOST_THREADS: Final = 4
 
 
+Door = tuple[XY, int]
+"""Where a datagram comes in or goes out: an Ethernet chip and a UDP port."""
+
+
 class Board:
-    """A SpiNNaker board made of software; results do not depend on the number of threads."""
+    """A SpiNNaker machine made of software; results do not depend on the number of threads.
+
+    `ip` is the address of the first Ethernet chip; further ones have the addresses behind it.
+    `firmware` is what the monitors say that they are.
+    """
 
     def __init__(self, layout: Layout, ip: str = "127.0.0.2", threads: int | None = None) -> None:
         self.layout = layout
-        self.ip = bytes(int(part) for part in ip.split("."))
+        self.firmware = FIRMWARE
+        self.addresses = dict(
+            zip(layout.ethernets, addresses_from(ip, len(layout.ethernets)), strict=True)
+        )
         numbers = {xy: i for i, xy in enumerate(layout.chips)}
         self.core = _core.Board(
             [
@@ -55,15 +69,16 @@ class Board:
             threads or min(_processors(), _MOST_THREADS),
         )
         self.chips = [Chip(self.core, i, xy, layout) for xy, i in numbers.items()]
-        self.tags = Tags()
+        self.tags = {ethernet: Tags() for ethernet in layout.ethernets}
         self._by_address = {chip.address: chip for chip in self.chips}
         self._monitors = {chip.address: Monitor(self, chip) for chip in self.chips}
-        self._root = self._by_address[layout.ethernet[0] << 8 | layout.ethernet[1]]
         self._parents = layout.routes_to(layout.ethernet)
+        self.accounts: list[CoreAccount] = []
+        """Of all programs that have been stopped, in that order."""
         self._waiting: dict[tuple[int, int], deque[Sdp]] = {}
-        self._outgoing: list[tuple[bytes, Address, int | None]] = []
+        self._outgoing: list[tuple[bytes, Address, Door]] = []
         for chip in self.chips:
-            chip.boot(layout, self.ip)
+            chip.boot(layout, self.ip(chip.xy))
 
     # --- the world around ---------------------------------------------------------------------
 
@@ -77,26 +92,30 @@ class Board:
         """Application cores that run a program."""
         return sum(sum(1 for a in chip.applications if a) for chip in self.chips)
 
-    def handle(self, datagram: bytes, sender: Address) -> None:
-        """Take a datagram that came to the SCP port; what makes no sense is dropped."""
+    def handle(self, datagram: bytes, sender: Address, at: XY | None = None) -> None:
+        """Take a datagram that came to the SCP port of the Ethernet chip `at` (default: the first).
+
+        What makes no sense is dropped.
+        """
         try:
             message = decode_datagram(datagram)
         except ValueError as error:
             logger.debug("dropped a datagram of %s: %s", sender, error)
             return
-        message.source_chip = self._root.address
+        message.source_chip = _address(at or self.layout.ethernet)
         message.source_port = HOST_PORT
         self._route(message, sender)
         self._deliver()
 
-    def handle_reverse(self, data: bytes, sender: Address, port: int) -> None:
-        """Take data that came to the port of a reverse tag."""
-        number = self.tags.reverse_ports().get(port)
-        tag = None if number is None else self.tags.get(number)
+    def handle_reverse(self, data: bytes, sender: Address, port: int, at: XY | None = None) -> None:
+        """Take data that came to the port of a reverse tag of an Ethernet chip, as `handle`."""
+        at = at or self.layout.ethernet
+        number = self.tags[at].reverse_ports().get(port)
+        tag = None if number is None else self.tags[at].get(number)
         if tag is None or number is None or len(data) > 272:
             return
         tag.host = sender
-        chip = self._root.address
+        chip = _address(at)
         self._route(Sdp(7, number, tag.dest_port, HOST_PORT, tag.dest_chip, chip, data), sender)
         self._deliver()
 
@@ -114,17 +133,25 @@ class Board:
             if not delivered:
                 return False
 
-    def take_outgoing(self) -> list[tuple[bytes, Address, int | None]]:
-        """Give the datagrams to send: data, where to, and from which port if not the usual."""
+    def take_outgoing(self) -> list[tuple[bytes, Address, Door]]:
+        """Give the datagrams to send: data, where to, and where from."""
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
     # --- for the monitors -----------------------------------------------------------------------
 
+    def ip(self, chip: XY) -> bytes:
+        """Give the address of an Ethernet chip, zeros for another."""
+        return bytes(int(part) for part in self.addresses.get(chip, "0.0.0.0").split("."))
+
+    def tags_of(self, chip: Chip) -> Tags:
+        """Give the tags of the Ethernet chip of a chip's board."""
+        return self.tags[self.layout.ethernet_of(chip.xy)]
+
     def neighbour(self, chip: Chip, link: int) -> Chip | None:
         """Give the chip behind a link."""
         there = self.layout.neighbours[chip.xy][link]
-        return None if there is None else self._by_address[there[0] << 8 | there[1]]
+        return None if there is None else self._by_address[_address(there)]
 
     def parent_link(self, chip: Chip) -> int:
         """Give the link towards the root chip (7 there)."""
@@ -136,28 +163,33 @@ class Board:
             monitor.signal(data >> 16 & 15, data >> 8 & 0xFF, data & 0xFF)
 
     def forget(self, chip: Chip, core: int) -> None:
-        """Drop the messages that wait for a core."""
+        """Close the account of a core's program, and drop the messages that wait for it."""
         self._waiting.pop((chip.address, core), None)
+        account = take(self.core, chip, core)
+        if account is not None:
+            self.accounts.append(account)
 
     # --- the way of a message -------------------------------------------------------------------
 
     def _route(self, message: Sdp, sender: Address) -> None:
         if message.dest_chip == ROOT:
-            message.dest_chip = self._root.address
+            message.dest_chip = _address(self.layout.ethernet)
         chip = self._by_address.get(message.dest_chip)
         if chip is None:
             self._refuse(message, sender, Result.ROUTE)
         elif message.dest_port == HOST_PORT:
-            self._send_to_host(message)
+            self._send_to_host(chip, message)
         elif message.cpu >= chip.cores:
             self._refuse(message, sender, Result.CPU)
         elif message.cpu == 0:
             self._command(message, sender)
+        elif message.cpu in chip.dead:
+            self._refuse(message, sender, Result.DEAD)
         elif chip.applications[message.cpu] == 0:
             self._answer_for_idle_core(chip, message, sender)
         else:
             if message.flags & REPLY_EXPECTED and message.tag == NO_TAG:
-                message.tag = self.tags.lend(sender)
+                message.tag = self.tags[self._ethernet_of(message.source_chip)].lend(sender)
             self._waiting.setdefault((chip.address, message.cpu), deque()).append(message)
 
     def _command(self, message: Sdp, sender: Address) -> None:
@@ -196,20 +228,25 @@ class Board:
         sequence = int.from_bytes(message.data[2:4], "little")
         reply = message.reply(encode_result(code, sequence, data))
         if message.source_port == HOST_PORT and message.tag == NO_TAG:
-            self._outgoing.append((encode_datagram(reply), sender, None))
+            door = (self._ethernet_of(message.source_chip), SCP_PORT)
+            self._outgoing.append((encode_datagram(reply), sender, door))
         else:
             self._route(reply, sender)
 
-    def _send_to_host(self, message: Sdp) -> None:
-        tag = self.tags.get(message.tag)
+    def _ethernet_of(self, address: int) -> XY:
+        return self.layout.ethernet_of((address >> 8, address & 0xFF))
+
+    def _send_to_host(self, chip: Chip, message: Sdp) -> None:
+        tags = self.tags_of(chip)
+        tag = tags.get(message.tag)
         if tag is None:
             return
         data = message.data if tag.flags & STRIP else encode_datagram(message)
-        port = tag.rx_port if tag.flags & REVERSE else None
-        self._outgoing.append((data, tag.host, port))
+        port = tag.rx_port if tag.flags & REVERSE else SCP_PORT
+        self._outgoing.append((data, tag.host, (self.layout.ethernet_of(chip.xy), port)))
         tag.count += 1
         if tag.flags & TEMPORARY:
-            self.tags.clear(message.tag)
+            tags.clear(message.tag)
 
     def _attend(self) -> None:
         """Take the messages of the cores that have signalled their monitor."""
@@ -232,6 +269,15 @@ class Board:
             if not messages:
                 del self._waiting[address, core]
         return any_delivered
+
+
+def addresses_from(first: str, count: int) -> list[str]:
+    """Give consecutive IP addresses."""
+    return [str(ipaddress.IPv4Address(first) + i) for i in range(count)]
+
+
+def _address(chip: XY) -> int:
+    return chip[0] << 8 | chip[1]
 
 
 def _processors() -> int:

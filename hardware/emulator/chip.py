@@ -50,17 +50,21 @@ class Chip:
         self.links = sum(1 << i for i, to in enumerate(layout.neighbours[xy]) if to is not None)
         self.memory = Memory(core, index)
         self.applications = [0] * c.CORES_PER_CHIP
-        self.sdram_heap = Heap(self.memory, c.SDRAM + c.SYSTEM_BUFFER_SIZE * c.CORES_PER_CHIP)
+        self.dead = frozenset(core for x, y, core in layout.dead_cores if (x, y) == xy)
+        self.sdram_heap = Heap(self.memory, c.SDRAM_HEAP)
         self.sysram_heap = Heap(self.memory, c.SYSRAM_HEAP)
         self.system_heap = Heap(self.memory, SYSTEM + c.SDRAM_LOAD_AREA)
         self.router_copy = self.application_data = 0
 
     # --- starting up ----------------------------------------------------------------------
 
-    def boot(self, layout: Layout, ethernet_address: bytes) -> None:
-        """Leave memory and registers as the firmware does after start-up."""
+    def boot(self, layout: Layout, ip: bytes) -> None:
+        """Leave memory and registers as the firmware does after start-up.
+
+        `ip` is the chip's address, zeros when it has no Ethernet connection.
+        """
         self.sysram_heap.initialise(c.SYSRAM_HEAP_TOP)
-        self.sdram_heap.initialise(SYSTEM)
+        self.sdram_heap.initialise(SYSTEM - c.SDRAM_USABLE + layout.sdram)
         self.system_heap.initialise(c.SDRAM + c.SDRAM_SIZE)
         hops = self.system_heap.allocate(4 * 65536, 0)
         self.router_copy = self.system_heap.allocate(_ENTRY.size * (c.ROUTER_ENTRIES + 1), 0)
@@ -72,25 +76,25 @@ class Chip:
         for i in range(MESSAGE_BUFFERS):
             following = buffers + MESSAGE_SIZE * (i + 1) if i + 1 < MESSAGE_BUFFERS else 0
             self.memory.set_u32(buffers + MESSAGE_SIZE * i, following)
-        self._set_system_variables(layout, ethernet_address, hops, tags, buffers)
+        self._set_system_variables(layout, ip, hops, tags, buffers)
         for core in range(1, self.cores):
             self.make_idle(core)
         self.memory.set_u8(vcpu(0) + 46, c.CoreState.RUNNING)
         self._boot_router(layout)
 
     def _set_system_variables(
-        self, layout: Layout, ethernet: bytes, hops: int, tags: int, buffers: int
+        self, layout: Layout, ip: bytes, hops: int, tags: int, buffers: int
     ) -> None:
-        has_ethernet = self.xy == layout.ethernet
         root = layout.ethernet[0] << 8 | layout.ethernet[1]
+        nearest = layout.ethernet_of(self.xy)
         identity = bytes(range(self.cores)) + b"\xff" * (20 - self.cores)
         fields: list[tuple[int, str, Any]] = [
             (0x00, "H", self.address),
             (0x02, "H", layout.width << 8 | layout.height),
             (0x06, "B", 1),
-            (0x08, "H", root),
+            (0x08, "H", nearest[0] << 8 | nearest[1]),
             (0x0A, "B", layout.version),
-            (0x0B, "B", int(has_ethernet)),
+            (0x0B, "B", int(self.xy == nearest)),
             (0x0C, "B", 4),
             (0x0D, "B", 4),
             (0x0E, "B", 0x33),
@@ -100,7 +104,7 @@ class Chip:
             (0x2A, "B", 200),
             (0x2E, "H", root),
             (0x30, "I", 1),
-            (0x40, "B", int(has_ethernet)),
+            (0x40, "B", int(self.xy == layout.ethernet)),
             (0x41, "B", MESSAGE_BUFFERS),
             (0x48, "I", self.sysram_heap.base),
             (0x4C, "I", self.sdram_heap.base),
@@ -124,7 +128,7 @@ class Chip:
             (0xE2, "H", len(layout.cores)),
             (0xE4, "I", self.application_data),
             (0xE8, "I", buffers),
-            (0xF0, "4s", ethernet if has_ethernet else bytes(4)),
+            (0xF0, "4s", ip),
             (0xFC, "I", c.SOFTWARE_VERSION),
         ]
         for offset, form, value in fields:
@@ -157,11 +161,19 @@ class Chip:
         self.memory.write(vcpu(core) + 46, bytes((state, application)))
 
     def make_idle(self, core: int) -> None:
-        """Switch a core off and let it look like one that runs the firmware's stub."""
+        """Switch a core off and let it look like one that runs the firmware's stub, or is dead."""
         self.core.stop(self.index, core)
         self.memory.write(vcpu(core), bytes(c.VCPU_KEPT))
         self.memory.set_u8(vcpu(core) + 45, core)
-        self.set_state(core, c.CoreState.IDLE, 0)
+        self.set_state(core, c.CoreState.DEAD if core in self.dead else c.CoreState.IDLE, 0)
+
+    def cores_of(self, mask: int, application: int) -> list[int]:
+        """Give the cores that belong to some applications; dead ones belong to none."""
+        return [
+            core
+            for core in range(1, self.cores)
+            if self.applications[core] & mask == application and core not in self.dead
+        ]
 
     def interrupt(self, cores: int) -> None:
         """Interrupt the cores of a bit mask."""

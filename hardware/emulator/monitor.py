@@ -21,7 +21,7 @@ from .chip import SYSTEM, Chip
 if TYPE_CHECKING:
     from .board import Board
 
-_VERSION_NAME = b"SC&MP/SpiNNaker\0004.0.0\0"
+FIRMWARE = b"SC&MP/SpiNNaker\0004.0.0\0"
 _CORE_VERSION_NAME = b"SARK/SpiNNaker\0004.0.0\0"
 _UNIT = {0: 1, 1: 2, 2: 4}
 """Bytes of the access types byte, half-word and word."""
@@ -59,7 +59,7 @@ class Monitor:
 
     def version(self, message: Scp, sender: tags.Address) -> bytes:
         """VER: who answers, how much data a message may carry, and the firmware's name."""
-        return _version(self.chip.address, 0, _VERSION_NAME)
+        return _version(self.chip.address, 0, self.board.firmware)
 
     def read(self, message: Scp, sender: tags.Address) -> bytes:
         """READ: arg1 address, arg2 length, arg3 unit."""
@@ -125,6 +125,7 @@ class Monitor:
         flags = target >> _WAIT_FLAG_SHIFT & 63
         if mask & 1 or mask >> chip.cores:
             raise Refused(Result.ARGUMENT)
+        mask &= ~sum(1 << core for core in chip.dead)
         if not mask:
             return
         data = chip.application_data + 8 * application
@@ -147,10 +148,9 @@ class Monitor:
     def stop_applications(self, mask: int, application: int) -> None:
         """Switch off the cores of some applications and free what those own."""
         chip = self.chip
-        for core in range(1, chip.cores):
-            if chip.applications[core] & mask == application:
-                self.board.forget(chip, core)
-                chip.make_idle(core)
+        for core in chip.cores_of(mask, application):
+            self.board.forget(chip, core)
+            chip.make_idle(core)
         for number in range(application, 256):
             if number & mask != application:
                 break
@@ -168,11 +168,7 @@ class Monitor:
         if signal == Signal.STOP:
             self.stop_applications(mask, application)
             return
-        cores = sum(
-            1 << core
-            for core in range(1, chip.cores)
-            if chip.applications[core] & mask == application
-        )
+        cores = sum(1 << core for core in chip.cores_of(mask, application))
         if not cores:
             return
         if signal == Signal.SYNC0:
@@ -182,12 +178,11 @@ class Monitor:
             chip.memory.set_u32(c.SYSCTL_SET_FLAGS, cores)
             chip.interrupt(cores)
         elif signal in (Signal.INIT, Signal.POWER_DOWN):
-            for core in range(1, chip.cores):
-                if cores >> core & 1:
-                    self.board.forget(chip, core)
-                    chip.make_idle(core)
-                    if signal == Signal.POWER_DOWN:
-                        chip.set_state(core, CoreState.POWERED_DOWN, 0)
+            for core in chip.cores_of(mask, application):
+                self.board.forget(chip, core)
+                chip.make_idle(core)
+                if signal == Signal.POWER_DOWN:
+                    chip.set_state(core, CoreState.POWERED_DOWN, 0)
         else:
             chip.send_signal(cores, signal)
 
@@ -283,22 +278,22 @@ class Monitor:
     def information(self, message: Scp, sender: tags.Address) -> bytes:
         """INFO: cores, links, free resources, states, Ethernet and the way to the root."""
         chip, layout = self.chip, self.board.layout
-        root = layout.ethernet
-        is_root = chip.xy == root
+        x, y = layout.ethernet_of(chip.xy)
+        is_ethernet = chip.xy == (x, y)
         summary = (
-            chip.cores | chip.links << 8 | chip.largest_free_routes() << 14 | int(is_root) << 25
+            chip.cores | chip.links << 8 | chip.largest_free_routes() << 14 | is_ethernet << 25
         )
         states = bytes(chip.state(i) if i < chip.cores else 0 for i in range(c.CORES_PER_CHIP))
-        address = self.board.ip if is_root else bytes(4)
+        address = self.board.ip(chip.xy)
         free = (chip.sdram_heap.largest(), chip.sysram_heap.largest())
-        ends = struct.pack("<H4sH", root[0] << 8 | root[1], address, self.board.parent_link(chip))
+        ends = struct.pack("<H4sH", x << 8 | y, address, self.board.parent_link(chip))
         return struct.pack("<3I", summary, *free) + states + ends
 
     # --- tags and the rest --------------------------------------------------------------------
 
     def ip_tag(self, message: Scp, sender: tags.Address) -> bytes:
         """IPTAG: arg1 flags << 28 | timeout << 24 | operation << 16 | port << 8 | tag."""
-        table = self.board.tags
+        table = self.board.tags_of(self.chip)
         operation, number = message.arg1 >> 16 & 0xFF, message.arg1 & 0xFF
         if operation > 4 or number >= tags.FIXED + tags.POOL:
             raise Refused(Result.ARGUMENT)

@@ -49,6 +49,11 @@ class Backend:
             raise BoardError(f"{self.origin}: used before it was started")
         return self._sim
 
+    @property
+    def accounts(self) -> list[dict[str, Any]]:
+        """Return, once closed, what each core did in a tick; empty where nobody counts."""
+        return []
+
     def start(self, stack: ExitStack) -> dict[str, str]:
         """Start what the machine needs and return the lines of its [Machine] section."""
         raise NotImplementedError

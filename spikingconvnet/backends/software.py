@@ -39,6 +39,12 @@ class SoftwareBackend(Backend):
         """Name the kind of board and what it idealises."""
         return str(self.board.origin)
 
+    @property
+    def accounts(self) -> list[dict[str, Any]]:
+        """Return the board's own account, see `spikingconvnet.hardware.emulator.account`."""
+        accounts: list[dict[str, Any]] = self.board.accounts
+        return accounts
+
     def start(self, stack: ExitStack) -> dict[str, str]:
         """Start the board's process and its watchdog."""
         self._death = None

@@ -160,12 +160,12 @@ def test_a_taken_port_is_a_clear_failure(board, capsys):
 def test_a_taken_address_is_passed_over(board, monkeypatch):
     free = next(a for a in server.loopback_addresses() if a != board.address)
     monkeypatch.setattr(server, "loopback_addresses", lambda: iter([board.address, free]))
-    address, sock = server.bind_free()
+    address, [sock] = server.bind_free(1)
     with sock:
         assert (address, sock.getsockname()) == (free, (free, SCP_PORT))
         monkeypatch.setattr(server, "loopback_addresses", lambda: iter([board.address, free]))
         with pytest.raises(server.HardwareError, match="no free loopback address"):
-            server.bind_free()
+            server.bind_free(1)
 
 
 def test_noise_on_the_socket_does_no_harm(board):

@@ -349,7 +349,7 @@ def test_tags_are_made_read_and_cleared(ask):
 
 def test_reverse_tags(ask):
     ask.ok(Command.IPTAG, iptag(1, 3, flags=2, port=0x23), 0x0100 << 16 | 12345, 0)
-    assert ask.board.tags.reverse_ports() == {12345: 3}
+    assert ask.board.tags[0, 0].reverse_ports() == {12345: 3}
     entry = ask.ok(Command.IPTAG, iptag(2, 3), 1)
     assert struct.unpack_from("<HHB", entry, 20) == (12345, 0x0100, 0x23)
 

@@ -94,6 +94,14 @@ typedef struct {
 
 enum core_state { CORE_OFF, CORE_READY, CORE_WAITING, CORE_DEAD };
 
+/* What a core does between two expiries of its first timer, one number of each kind. */
+enum meter_kind { METER_INSTRUCTIONS, METER_DMA_BYTES, METER_PACKETS, METERS };
+
+typedef struct {
+    uint64_t began; /* the count when the tick began */
+    uint64_t most, total;
+} meter_t;
+
 struct core {
     cpu_t cpu;
     chip_t *chip;
@@ -110,6 +118,8 @@ struct core {
     vic_t vic;
     dma_t dma;
     comms_t comms;
+    meter_t meter[METERS];
+    uint64_t ticks, overruns; /* measured, and those with more instructions than cycles */
     bool touched;       /* has used a register that a dozing core may not use, see doze.c */
     struct doze *doze;
 };

@@ -197,12 +197,21 @@ static PyObject *board_core_state(PyObject *self, PyObject *args) {
     if (!core)
         return NULL;
     static const char *const names[] = {"off", "ready", "waiting", "dead"};
-    return Py_BuildValue("{s:s,s:I,s:I,s:K,s:K,s:K,s:K}", "state", names[core->state], "pc",
+    const meter_t *meter = core->meter;
+    return Py_BuildValue("{s:s,s:I,s:I,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "state",
+                         names[core->state], "pc",
                          core->cpu.r[15], "cpsr", core->cpu.cpsr, "instructions",
                          (unsigned long long)core->cpu.instructions, "dma_bytes",
                          (unsigned long long)core->dma.bytes, "packets_sent",
                          (unsigned long long)core->comms.sent, "packets_received",
-                         (unsigned long long)core->comms.received);
+                         (unsigned long long)core->comms.received, "ticks",
+                         (unsigned long long)core->ticks, "overruns",
+                         (unsigned long long)core->overruns, "period_cycles",
+                         (unsigned long long)timer_period(core, 0), "total_instructions",
+                         (unsigned long long)meter[METER_INSTRUCTIONS].total, "most_instructions",
+                         (unsigned long long)meter[METER_INSTRUCTIONS].most, "most_dma_bytes",
+                         (unsigned long long)meter[METER_DMA_BYTES].most, "most_packets",
+                         (unsigned long long)meter[METER_PACKETS].most);
 }
 
 static PyObject *board_now(PyObject *self, void *unused) {

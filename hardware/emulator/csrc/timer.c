@@ -6,6 +6,8 @@
  * POLL_CYCLES. A core that has spent YIELD_CYCLES in this way stops, and goes on when the board's
  * time has caught up with it.
  */
+#include <string.h>
+
 #include "board.h"
 
 enum { ONE_SHOT = 1, INTERRUPT = 0x20, PERIODIC = 0x40, ENABLED = 0x80, POLL_CYCLES = 40 };
@@ -44,7 +46,35 @@ static uint32_t count(core_t *core, int which) {
     return now >= end ? 0 : (uint32_t)((end - now) >> prescale(timer));
 }
 
+static uint64_t reading(const core_t *core, int kind) {
+    return kind == METER_INSTRUCTIONS ? core->cpu.instructions
+           : kind == METER_DMA_BYTES  ? core->dma.bytes
+                                      : core->comms.received;
+}
+
+static void begin_tick(core_t *core) {
+    for (int kind = 0; kind < METERS; kind++)
+        core->meter[kind].began = reading(core, kind);
+}
+
+/* A tick is over: see what the core did in it. A real core does at most one instruction a cycle. */
+static void measure_tick(core_t *core) {
+    for (int kind = 0; kind < METERS; kind++) {
+        meter_t *meter = &core->meter[kind];
+        uint64_t used = reading(core, kind) - meter->began;
+        meter->total += used;
+        if (used > meter->most)
+            meter->most = used;
+        if (kind == METER_INSTRUCTIONS)
+            core->overruns += used > timer_period(core, 0);
+    }
+    core->ticks++;
+    begin_tick(core);
+}
+
 void timer_reset(core_t *core) {
+    core->ticks = core->overruns = 0;
+    memset(core->meter, 0, sizeof(core->meter));
     for (int which = 0; which < TIMERS_PER_CORE; which++) {
         core->timer[which] = (timer_t_){.stopped_count = 0xffffffff};
         core->expiry[which] = NEVER;
@@ -68,6 +98,8 @@ bool timer_is_fast(const core_t *core, int which) {
 /* Called by the scheduler when the timer's time has come. */
 void timer_expire(core_t *core, int which) {
     timer_t_ *timer = &core->timer[which];
+    if (which == 0 && !timer_is_fast(core, 0))
+        measure_tick(core);
     if (timer->control & ONE_SHOT) {
         core->expiry[which] = NEVER;
         timer->stopped_count = 0;
@@ -110,8 +142,11 @@ void timer_write(core_t *core, uint32_t offset, uint32_t value) {
             core->expiry[which] = NEVER;
         }
         timer->control = value;
-        if (is && !was)
+        if (is && !was) {
             start(core, which, timer->stopped_count);
+            if (which == 0)
+                begin_tick(core);
+        }
         update(core, which);
         break;
     }
