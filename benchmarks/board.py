@@ -70,11 +70,39 @@ def convolution(sim: Any) -> None:
         network.run([[weights]], spikes, 20, 50)
 
 
+def balanced(neurons: int, duration_ms: int) -> Build:
+    """Run a random network of 80 % excitatory and 20 % inhibitory neurons, 64 on a core."""
+
+    def build(sim: Any) -> None:
+        sim.setup(timestep=1.0)
+        sim.set_number_of_neurons_per_core(sim.IF_curr_exp, 64)
+        sizes = {"excitatory": neurons * 4 // 5, "inhibitory": neurons // 5}
+        cell = sim.IF_curr_exp(i_offset=1.1, tau_refrac=2.0)
+        cells = {name: sim.Population(size, cell, seed=size) for name, size in sizes.items()}
+        for population in cells.values():
+            start = sim.RandomDistribution("uniform", low=-65.0, high=-50.0)
+            population.initialize(v=start)
+            population.record("spikes")
+        connector = sim.FixedProbabilityConnector(200 / neurons)
+        for name, weight in (("excitatory", 0.08), ("inhibitory", -0.32)):
+            for target in cells.values():
+                synapse = sim.StaticSynapse(weight=weight, delay=2.0)
+                sim.Projection(cells[name], target, connector, synapse, receptor_type=name)
+        sim.run(float(duration_ms))
+        spikes = sum(len(cells[name].spinnaker_get_data("spikes")) for name in cells)
+        RATES.append(spikes / neurons / duration_ms * 1000)
+        sim.end()
+
+    return build
+
+
+RATES: list[float] = []
 NETWORKS: dict[str, Build] = {
     "128 Poisson -> 128 IF_curr_exp, 1 s": poisson,
     "training 16 -> 4, 20 s": training(4, 4, 1),
     "training 75 -> 32, 20 s": training(32, 5, 3),
     "convolution 784 -> 2,304, 1 s": convolution,
+    "balanced, 2,000 neurons, 0.5 s": balanced(2000, 500),
 }
 
 
@@ -91,7 +119,8 @@ def main() -> None:
         factor = summary["virtual_ms"] / 1000 / summary["busy_s"]
         mips = summary["instructions"] / summary["busy_s"] / 1e6
         numbers = f"{summary['busy_s']:8.3f} {factor:12.1f} {mips:6.0f} {whole:8.2f}"
-        print(f"{name:36} {numbers}", flush=True)
+        rate = f"  ({RATES.pop():.0f} Hz)" if RATES else ""
+        print(f"{name:36} {numbers}{rate}", flush=True)
 
 
 if __name__ == "__main__":
