@@ -30,7 +30,7 @@ from ..packets import (
 from . import _core
 from .account import CoreAccount, take
 from .chip import Chip
-from .layout import XY, Layout, load_layout
+from .layout import XY, Layout, load_layout, p2p_address
 from .monitor import FIRMWARE, Monitor, Refused, carry_out_for_idle_core
 from .tags import REVERSE, STRIP, TEMPORARY, Address, Tags
 
@@ -102,7 +102,7 @@ class Board:
         except ValueError as error:
             logger.debug("dropped a datagram of %s: %s", sender, error)
             return
-        message.source_chip = _address(at or self.layout.ethernet)
+        message.source_chip = p2p_address(at or self.layout.ethernet)
         message.source_port = HOST_PORT
         self._route(message, sender)
         self._deliver()
@@ -115,7 +115,7 @@ class Board:
         if tag is None or number is None or len(data) > 272:
             return
         tag.host = sender
-        chip = _address(at)
+        chip = p2p_address(at)
         self._route(Sdp(7, number, tag.dest_port, HOST_PORT, tag.dest_chip, chip, data), sender)
         self._deliver()
 
@@ -151,7 +151,7 @@ class Board:
     def neighbour(self, chip: Chip, link: int) -> Chip | None:
         """Give the chip behind a link."""
         there = self.layout.neighbours[chip.xy][link]
-        return None if there is None else self._by_address[_address(there)]
+        return None if there is None else self._by_address[p2p_address(there)]
 
     def parent_link(self, chip: Chip) -> int:
         """Give the link towards the root chip (7 there)."""
@@ -173,7 +173,7 @@ class Board:
 
     def _route(self, message: Sdp, sender: Address) -> None:
         if message.dest_chip == ROOT:
-            message.dest_chip = _address(self.layout.ethernet)
+            message.dest_chip = p2p_address(self.layout.ethernet)
         chip = self._by_address.get(message.dest_chip)
         if chip is None:
             self._refuse(message, sender, Result.ROUTE)
@@ -274,10 +274,6 @@ class Board:
 def addresses_from(first: str, count: int) -> list[str]:
     """Give consecutive IP addresses."""
     return [str(ipaddress.IPv4Address(first) + i) for i in range(count)]
-
-
-def _address(chip: XY) -> int:
-    return chip[0] << 8 | chip[1]
 
 
 def _processors() -> int:

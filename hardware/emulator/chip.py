@@ -11,7 +11,7 @@ import struct
 from typing import Any
 
 from .. import constants as c
-from .layout import XY, Layout
+from .layout import XY, Layout, p2p_address
 from .memory import Heap, Memory
 
 SYSTEM = c.SDRAM + c.SDRAM_SIZE - c.SDRAM_SYSTEM_SIZE
@@ -45,7 +45,7 @@ class Chip:
         self.core = core
         self.index = index
         self.xy = xy
-        self.address = xy[0] << 8 | xy[1]
+        self.address = p2p_address(xy)
         self.cores = layout.cores[xy]
         self.links = sum(1 << i for i, to in enumerate(layout.neighbours[xy]) if to is not None)
         self.memory = Memory(core, index)
@@ -85,14 +85,14 @@ class Chip:
     def _set_system_variables(
         self, layout: Layout, ip: bytes, hops: int, tags: int, buffers: int
     ) -> None:
-        root = layout.ethernet[0] << 8 | layout.ethernet[1]
+        root = p2p_address(layout.ethernet)
         nearest = layout.ethernet_of(self.xy)
         identity = bytes(range(self.cores)) + b"\xff" * (20 - self.cores)
         fields: list[tuple[int, str, Any]] = [
             (0x00, "H", self.address),
             (0x02, "H", layout.width << 8 | layout.height),
             (0x06, "B", 1),
-            (0x08, "H", nearest[0] << 8 | nearest[1]),
+            (0x08, "H", p2p_address(nearest)),
             (0x0A, "B", layout.version),
             (0x0B, "B", int(self.xy == nearest)),
             (0x0C, "B", 4),
@@ -144,7 +144,7 @@ class Chip:
         self.memory.set_u32(c.ROUTER_CONTROL, 0x00400001)
         for target, routes in layout.routes.items():
             route = routes[self.xy]
-            entry = target[0] << 8 | target[1]
+            entry = p2p_address(target)
             word, shift = c.ROUTER_P2P + 4 * (entry >> 3), 3 * (entry & 7)
             value = self.memory.u32(word) & ~(7 << shift) | route << shift
             self.memory.set_u32(word, value)

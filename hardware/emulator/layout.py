@@ -28,6 +28,11 @@ _BOARDS_OF_TRIAD: Final = ((0, 0), (4, 8), (8, 4))
 """Where the Ethernet chips of a triad are (SpiNNMachine's SpiNNakerTriadGeometry)."""
 
 
+def p2p_address(chip: XY) -> int:
+    """Give a chip's address as messages and tables have it: x << 8 | y."""
+    return chip[0] << 8 | chip[1]
+
+
 @dataclass(frozen=True)
 class Layout:
     """The chips of a machine: positions, cores and links.

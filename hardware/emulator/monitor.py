@@ -17,6 +17,7 @@ from ..constants import Command, CoreState, Result, Signal
 from ..packets import Scp
 from . import loader, tags
 from .chip import SYSTEM, Chip
+from .layout import p2p_address
 
 if TYPE_CHECKING:
     from .board import Board
@@ -278,15 +279,15 @@ class Monitor:
     def information(self, message: Scp, sender: tags.Address) -> bytes:
         """INFO: cores, links, free resources, states, Ethernet and the way to the root."""
         chip, layout = self.chip, self.board.layout
-        x, y = layout.ethernet_of(chip.xy)
-        is_ethernet = chip.xy == (x, y)
+        ethernet = layout.ethernet_of(chip.xy)
+        is_ethernet = chip.xy == ethernet
         summary = (
             chip.cores | chip.links << 8 | chip.largest_free_routes() << 14 | is_ethernet << 25
         )
         states = bytes(chip.state(i) if i < chip.cores else 0 for i in range(c.CORES_PER_CHIP))
         address = self.board.ip(chip.xy)
         free = (chip.sdram_heap.largest(), chip.sysram_heap.largest())
-        ends = struct.pack("<H4sH", x << 8 | y, address, self.board.parent_link(chip))
+        ends = struct.pack("<H4sH", p2p_address(ethernet), address, self.board.parent_link(chip))
         return struct.pack("<3I", summary, *free) + states + ends
 
     # --- tags and the rest --------------------------------------------------------------------

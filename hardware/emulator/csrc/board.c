@@ -42,9 +42,23 @@ static void drop(core_set_t *set, const core_t *core) {
     set[core->index / 64] &= ~((core_set_t)1 << core->index % 64);
 }
 
-static core_t *core_at(board_t *board, uint32_t index) {
-    return &board->chip[index / CORES_PER_CHIP].core[index % CORES_PER_CHIP];
+/* The first core of a set whose number is `from` or higher, or NULL. */
+static core_t *next_core(board_t *board, const core_set_t *set, uint32_t from) {
+    core_set_t rest = ~(core_set_t)0 << from % 64;
+    for (uint32_t word = from / 64; word < board->words; word++, rest = ~(core_set_t)0) {
+        if (set[word] & rest) {
+            uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(set[word] & rest);
+            return &board->chip[index / CORES_PER_CHIP].core[index % CORES_PER_CHIP];
+        }
+    }
+    return NULL;
 }
+
+/* Go through a set in the order of the cores' numbers; the present one may be dropped. */
+#define EACH_CORE(core, board, set)                                                                \
+    core_t *core = next_core(board, set, 0);                                                       \
+    core;                                                                                          \
+    core = next_core(board, set, core->index + 1)
 
 /* --- cores -------------------------------------------------------------------------------- */
 
@@ -159,23 +173,16 @@ static enum pace begin_round(board_t *board) {
     enum pace urgent = PACE_FREE;
     board->round_size = board->round_next = 0;
     board->round_apart = true;
-    for (uint32_t word = 0; word < board->words; word++) {
-        for (core_set_t left = board->ready[word]; left; left &= left - 1) {
-            enum pace pace = pace_of(core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left)));
-            if (pace < urgent)
-                urgent = pace;
-        }
-    }
-    for (uint32_t word = 0; word < board->words; word++) {
-        for (core_set_t left = board->ready[word]; left; left &= left - 1) {
-            core_t *core = core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left));
-            if (urgent == PACE_STILL && pace_of(core) != PACE_STILL)
-                continue;
-            drop(board->ready, core);
-            board->round[board->round_size++] = core;
-            core->exit = CPU_DEFERRED;
-            board->round_apart &= core->expiry[0] != NEVER;
-        }
+    for (EACH_CORE(core, board, board->ready))
+        if (pace_of(core) < urgent)
+            urgent = pace_of(core);
+    for (EACH_CORE(core, board, board->ready)) {
+        if (urgent == PACE_STILL && pace_of(core) != PACE_STILL)
+            continue;
+        drop(board->ready, core);
+        board->round[board->round_size++] = core;
+        core->exit = CPU_DEFERRED;
+        board->round_apart &= core->expiry[0] != NEVER;
     }
     return urgent;
 }
@@ -187,14 +194,11 @@ static void end_round(board_t *board) {
 }
 
 static void hand_over(board_t *board) {
-    for (uint32_t word = 0; word < board->words; word++) {
-        for (core_set_t left = board->inbox[word]; left; left &= left - 1) {
-            core_t *core = core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left));
-            if (core->state == CORE_READY && !core->yields)
-                continue;
-            drop(board->inbox, core);
-            comms_hand_over(core);
-        }
+    for (EACH_CORE(core, board, board->inbox)) {
+        if (core->state == CORE_READY && !core->yields)
+            continue;
+        drop(board->inbox, core);
+        comms_hand_over(core);
     }
 }
 
@@ -216,35 +220,28 @@ static void set_time(board_t *board, uint64_t now) {
 static uint64_t next_expiry(board_t *board, bool *matters) {
     uint64_t next = NEVER;
     *matters = false;
-    for (uint32_t word = 0; word < board->words; word++) {
-        for (core_set_t left = board->timed[word]; left; left &= left - 1) {
-            core_t *core = core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left));
-            bool runs = false;
-            for (int which = 0; which < TIMERS_PER_CORE; which++) {
-                if (core->expiry[which] == NEVER)
-                    continue;
-                runs = true;
-                if (core->expiry[which] < next)
-                    next = core->expiry[which];
-                *matters |= timer_interrupts(core, which) && !timer_is_fast(core, which);
-            }
-            if (!runs)
-                drop(board->timed, core);
+    for (EACH_CORE(core, board, board->timed)) {
+        bool runs = false;
+        for (int which = 0; which < TIMERS_PER_CORE; which++) {
+            if (core->expiry[which] == NEVER)
+                continue;
+            runs = true;
+            if (core->expiry[which] < next)
+                next = core->expiry[which];
+            *matters |= timer_interrupts(core, which) && !timer_is_fast(core, which);
         }
+        if (!runs)
+            drop(board->timed, core);
     }
     return next;
 }
 
 static void move_to(board_t *board, uint64_t now) {
     set_time(board, now);
-    for (uint32_t word = 0; word < board->words; word++) {
-        for (core_set_t left = board->timed[word]; left; left &= left - 1) {
-            core_t *core = core_at(board, word * 64 + (uint32_t)__builtin_ctzll(left));
-            for (int which = 0; which < TIMERS_PER_CORE; which++)
-                if (core->expiry[which] <= now)
-                    timer_expire(core, which);
-        }
-    }
+    for (EACH_CORE(core, board, board->timed))
+        for (int which = 0; which < TIMERS_PER_CORE; which++)
+            if (core->expiry[which] <= now)
+                timer_expire(core, which);
 }
 
 /* Move on to the next expiry, or less far if there are cores that poll. */

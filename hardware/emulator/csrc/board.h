@@ -233,7 +233,6 @@ void doze_rouse(core_t *core);
 enum run_result { RUN_IDLE, RUN_ALLOWANCE, RUN_ATTENTION };
 int board_init(board_t *board, uint32_t chips, uint32_t sdram_size, unsigned threads);
 void board_free(board_t *board);
-void board_reset_core(core_t *core);
 void board_start_core(core_t *core, uint32_t r0);
 void board_stop_core(core_t *core);
 void board_wake(core_t *core);
