@@ -85,8 +85,8 @@ def main(argv: Sequence[str] | None = None, *, default_parameters: Path | None =
         return 0
     except KeyboardInterrupt as interrupt:
         ended = isinstance(interrupt, Terminated)
-        word = "terminated" if ended else "interrupted"
-        return _fail(f"{word}; what was saved before is whole", debug, TERMINATED if ended else 130)
+        word, code = ("terminated", TERMINATED) if ended else ("interrupted", INTERRUPTED)
+        return _fail(f"{word}; what was saved before is whole", debug, code)
     except SpikingConvNetError as error:
         return _fail(str(error), debug, error.exit_code)
     except BrokenPipeError:

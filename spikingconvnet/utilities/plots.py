@@ -360,8 +360,8 @@ def voltages(
     """Draw potentials (steps, neurons) in mV, one panel per neuron, at most the first 12.
 
     The neurons are numbered from ``first``, also in ``spikes``. The dashed line is ``threshold``
-    (mV), a mark above it a spike. ``lowest`` (mV) cuts the axis
-    off where inhibition would flatten everything else; the title says so.
+    (mV), a mark above it a spike. ``lowest`` (mV) cuts the axis off where inhibition would flatten
+    everything else; the title says so.
     """
     values = _checked("potentials", potentials, 2)
     steps, neurons = values.shape

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import cpu_machine as cpu
 import pytest
 
-
-def _helper() -> ModuleType:
-    name = "cpu_machine"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-        assert spec and spec.loader
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-cpu = _helper()
 CODE, HOLD, WAIT = 0x400, cpu.HOLD, 0xEE070F90
 IRQ_OFF, FIQ_OFF = 0x80, 0x40
 # STR, LDR, STM, LDM, STRD, LDRD, SWP with base r1

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import struct
-import sys
 from pathlib import Path
-from types import ModuleType
 
+import cpu_machine as cpu
 import pytest
 import unicorn
 from unicorn import arm_const
 
-
-def _helper() -> ModuleType:
-    name = "cpu_machine"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-        assert spec and spec.loader
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-cpu = _helper()
 REGISTERS = [
     *(getattr(arm_const, f"UC_ARM_REG_R{i}") for i in range(13)),
     arm_const.UC_ARM_REG_SP,
