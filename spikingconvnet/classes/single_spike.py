@@ -1,0 +1,256 @@
+"""Layers of non-leaky neurons that fire at most once an image, as frozen records.
+
+A neuron's potential is the sum of the weights of all input spikes so far; it fires in the first
+step in which that exceeds `threshold`. Steps, not milliseconds; weights have no unit.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from spikingconvnet.algorithms.indexing import Pair, Shape, as_int, as_pair
+from spikingconvnet.classes.neurons import check_number
+from spikingconvnet.classes.rules import (
+    S2STDP,
+    VDSP,
+    FerroelectricVDSP,
+    OrderSTDP,
+    PairedRule,
+    RewardSTDP,
+    check_choice,
+)
+from spikingconvnet.errors import ModelError
+
+UnsupervisedRule: TypeAlias = OrderSTDP | VDSP | FerroelectricVDSP
+
+
+def _set(record: object, **values: Any) -> None:
+    for name, value in values.items():
+        object.__setattr__(record, name, value)
+
+
+def _from_zero(value: Any, name: str) -> Pair:
+    """Return (vertical, horizontal) from one number or two, each at least 0."""
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2:
+        raise ModelError(f"{name}: {value!r} (must be one whole number or (vertical, horizontal))")
+    return as_int(pair[0], f"{name}[0]", 0), as_int(pair[1], f"{name}[1]", 0)
+
+
+def window_grid(
+    owner: str, shape: Shape, window: Any, stride: Any, padding: Any, ceil: bool = False
+) -> Pair:
+    """Return (rows, columns) ``(size + 2 padding - window) // stride + 1``; `ceil`: rounded up."""
+    counts = []
+    for axis, name in enumerate(("height", "width")):
+        span = shape[axis] + 2 * padding[axis] - window[axis]
+        if span < 0:
+            raise ModelError(
+                f"{owner}.shape: {window[0]}x{window[1]} (its {name} must be at most the input's "
+                f"{shape[axis]} and its padding of {padding[axis]} on both sides)"
+            )
+        counts.append((-(-span // stride[axis]) if ceil else span // stride[axis]) + 1)
+    return counts[0], counts[1]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Declare first-spike pooling: a unit fires once, with the first spike of its window.
+
+    stride: the window's own shape when None; padding: silent units on all four sides; ceil: also
+    keep a last window that reaches over the edge.
+    """
+
+    shape: int | Pair = 2
+    stride: int | Pair | None = None
+    padding: int | Pair = 0
+    ceil: bool = False
+
+    def __post_init__(self) -> None:
+        """Normalise and check every value."""
+        shape = as_pair(self.shape, "Pool.shape")
+        stride = shape if self.stride is None else as_pair(self.stride, "Pool.stride")
+        _set(self, shape=shape, stride=stride, padding=_from_zero(self.padding, "Pool.padding"))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return (height, width, maps); ModelError when no window fits."""
+        rows, columns = window_grid(
+            "Pool",
+            shape,
+            self.shape,
+            self.stride,
+            self.padding,
+            self.ceil,
+        )
+        return rows, columns, shape[2]
+
+
+@dataclass(frozen=True)
+class Competition:
+    """Declare who learns: units that fire compete step by step, the highest potential first.
+
+    At most `winners` per "image" or per "step", one a map and image, none within `radius` (rows and
+    columns) of an earlier one in any map. map_first: each map that fires sends only its best unit,
+    and is out for the image whether or not that wins.
+    """
+
+    winners: int = 5
+    per: Literal["image", "step"] = "image"
+    radius: int = 3
+    map_first: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        as_int(self.winners, "Competition.winners")
+        as_int(self.radius, "Competition.radius", 0)
+        check_choice("Competition", "per", self.per, ("image", "step"))
+
+
+@dataclass(frozen=True)
+class SpikingConv:
+    """Declare a convolution with shared kernels, and the pooling behind it.
+
+    Output: ``(size + 2 padding - kernel) // stride + 1 - crop`` per axis, then pooled. inhibition:
+    at every position only the map with the highest potential fires, at inference (in training always).
+    images: training presentations at most; stop: training ends when mean (w - w_min)(w_max - w) falls below it (0: never).
+    test_threshold: at inference, `threshold` when None.
+    """
+
+    maps: int
+    shape: int | Pair
+    threshold: float
+    stride: int | Pair = 1
+    padding: int | Pair = 0
+    crop: int | Pair = 0
+    inhibition: bool = True
+    pool: Pool | None = None
+    rule: UnsupervisedRule = field(default_factory=OrderSTDP)
+    competition: Competition = field(default_factory=Competition)
+    images: int = 6000
+    stop: float = 0.01
+    test_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        """Normalise and check every value."""
+        _set(
+            self,
+            maps=as_int(self.maps, "SpikingConv.maps"),
+            shape=as_pair(self.shape, "SpikingConv.shape"),
+            stride=as_pair(self.stride, "SpikingConv.stride"),
+            padding=_from_zero(self.padding, "SpikingConv.padding"),
+            crop=_from_zero(self.crop, "SpikingConv.crop"),
+        )
+        check_number("SpikingConv", "threshold", self.threshold, least=0)
+        if self.test_threshold is not None:
+            check_number("SpikingConv", "test_threshold", self.test_threshold, least=0)
+        check_number("SpikingConv", "stop", self.stop, least=0)
+        as_int(self.images, "SpikingConv.images", 0)
+        for name, kind in (("pool", Pool | None), ("rule", UnsupervisedRule)):
+            if not isinstance(getattr(self, name), kind):
+                raise ModelError(f"SpikingConv.{name}: {getattr(self, name)!r} (must be a {kind})")
+
+    def conv_shape(self, shape: Shape) -> Shape:
+        """Return (height, width, maps) before pooling; ModelError when no window fits."""
+        rows, columns = window_grid(
+            "SpikingConv",
+            shape,
+            self.shape,
+            self.stride,
+            self.padding,
+        )
+        down, right = self.crop  # type: ignore[misc]
+        if rows <= down or columns <= right:
+            raise ModelError(f"SpikingConv.crop: {self.crop} (leaves nothing of {rows}x{columns})")
+        return rows - down, columns - right, self.maps
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return (height, width, maps) behind the pooling."""
+        inner = self.conv_shape(shape)
+        return inner if self.pool is None else self.pool.output_shape(inner)
+
+    def weight_shape(self, shape: Shape) -> tuple[int, int, int, int]:
+        """Return (maps, channels, kh, kw)."""
+        return self.maps, shape[2], *self.shape  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class Branches:
+    """Declare layers side by side over the same input; their maps are joined in order.
+
+    `pool` follows the joined maps. All branches must have outputs of the same height and width.
+    """
+
+    layers: tuple[SpikingConv, ...]
+    pool: Pool | None = None
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return (height, width, maps of all branches); ModelError when grids differ."""
+        shapes = [layer.output_shape(shape) for layer in self.layers]
+        if len({inner[:2] for inner in shapes}) != 1:
+            grids = ", ".join(f"{rows}x{columns}" for rows, columns, _ in shapes)
+            raise ModelError(f"Branches: outputs of {grids} (must be equal in height and width)")
+        joined = (*shapes[0][:2], sum(inner[2] for inner in shapes))
+        return joined if self.pool is None else self.pool.output_shape(joined)
+
+
+@dataclass(frozen=True)
+class SpikingDecision:
+    """Declare a convolutional decision layer: the class of the map with the highest potential.
+
+    `per_class` maps for each class (map m belongs to class ``m // per_class``); no threshold: all
+    units are compared after the last step; silence has no class (-1). epochs: over all images.
+    """
+
+    per_class: int
+    shape: int | Pair
+    padding: int | Pair = 0
+    rule: RewardSTDP = field(default_factory=RewardSTDP)
+    epochs: int = 10
+
+    def __post_init__(self) -> None:
+        """Normalise and check every value."""
+        _set(
+            self,
+            per_class=as_int(self.per_class, "SpikingDecision.per_class"),
+            shape=as_pair(self.shape, "SpikingDecision.shape"),
+            padding=_from_zero(self.padding, "SpikingDecision.padding"),
+        )
+        as_int(self.epochs, "SpikingDecision.epochs")
+
+
+@dataclass(frozen=True)
+class DenseDecision:
+    """Declare a fully connected decision layer of `per_class` neurons for each class.
+
+    The class is that of the neuron with the highest potential (earliest spike for S2STDP).
+    """
+
+    per_class: int = 1
+    rule: RewardSTDP | PairedRule | S2STDP = field(default_factory=PairedRule)
+    epochs: int = 8
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        as_int(self.per_class, "DenseDecision.per_class")
+        as_int(self.epochs, "DenseDecision.epochs")
+
+
+@dataclass(frozen=True)
+class LinearSVM:
+    """Declare a linear support vector machine on the last layer's features.
+
+    features: "fired" (0 or 1) or "latency" (steps left at the first spike, as a share of all).
+    """
+
+    C: float = 0.005
+    features: Literal["fired", "latency"] = "fired"
+    max_iter: int = 10000
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_number("LinearSVM", "C", self.C, above=0)
+        check_choice("LinearSVM", "features", self.features, ("fired", "latency"))
+        as_int(self.max_iter, "LinearSVM.max_iter")
+
+
+Stage: TypeAlias = SpikingConv | Branches
+Readout: TypeAlias = LinearSVM | SpikingDecision | DenseDecision

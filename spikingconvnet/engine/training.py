@@ -1,0 +1,311 @@
+"""Unsupervised training of one convolution: competition, and the rules that change the winners."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from spikingconvnet.engine.integrate import TOUCHED, clear, first_with, highest, spread
+
+ORDER, VOLTAGE, FERROELECTRIC = 0, 1, 2
+"""Kinds of rules."""
+
+
+class Rule(NamedTuple):
+    """Give a learning rule to the compiled functions.
+
+    kind: ORDER, VOLTAGE or FERROELECTRIC. `ratio` of depression to potentiation, and whether
+    `bounded` softly, are of ORDER; `f_dep`, `ramp` and `silent` of VOLTAGE (see `_voltage`);
+    `device` holds the constants of FERROELECTRIC.
+    """
+
+    kind: int
+    low: float
+    high: float
+    bounded: bool
+    ratio: float
+    f_dep: float
+    ramp: float
+    silent: bool
+    device: tuple[float, ...]
+
+
+class Competition(NamedTuple):
+    """Say who may learn: at most `winners` in a step (or, unless `per_step`, in an image), one a
+    map, none within `radius` of another. With `map_first`, each map sends its best unit only.
+    With `at_once` weights change within the image, else after it.
+    """
+
+    winners: int
+    radius: int
+    per_step: bool
+    map_first: bool
+    at_once: bool
+
+
+@njit(cache=True)
+def _normalised_voltage(latency, time, steps, rule):
+    """Return V_pre / theta of an input that has not fired: it has climbed (time + 1) of the
+    latency + 1 steps of its ramp; a silent one climbs towards steps + 1, or not at all.
+    """
+    if latency >= steps and not rule.silent:
+        return 0.0
+    return rule.ramp * (time + 1) / (latency + 1)
+
+
+@njit(cache=True)
+def _ferroelectric(w, fired, voltage, device):
+    gamma_p, gamma_d, theta_p, theta_d, alpha_p, alpha_d, scale_p, scale_d, v_ref = device
+    if fired:
+        drive = voltage * scale_p * theta_p
+        gain = np.exp(-alpha_p * (drive - theta_p)) - 1 if drive < theta_p else 0.0
+        return gain * max(1 - w, 0.0) ** gamma_p
+    drive = (v_ref - voltage) * scale_d * theta_d
+    loss = np.exp(alpha_d * (drive - theta_d)) - 1 if drive > theta_d else 0.0
+    return -loss * max(w, 0.0) ** gamma_d
+
+
+@njit(cache=True)
+def changed(w, latency, time, steps, rate, rule):
+    """Return a weight after its neuron has won at step `time`; `latency` is its input's."""
+    fired = latency <= time
+    room = (w - rule.low) * (rule.high - w) if rule.bounded else 1.0
+    if rule.kind == ORDER:
+        w += rate * room if fired else rule.ratio * rate * room
+    elif rule.kind == VOLTAGE:
+        if fired:
+            w += rate * room
+        else:
+            w -= rate * room * (rule.f_dep - _normalised_voltage(latency, time, steps, rule))
+    else:
+        voltage = 1.0 if fired else _normalised_voltage(latency, time, steps, rule)
+        w += _ferroelectric(w, fired, voltage, rule.device)
+    return min(max(w, rule.low), rule.high)
+
+
+@njit(cache=True)
+def learn(weights, m, position, time, latency, steps, rate, rule, grid):
+    """Change the kernel of map `m`, which has won at `position` in step `time`."""
+    row = position // grid.columns
+    y0 = row * grid.down - grid.top
+    x0 = (position - row * grid.columns) * grid.right - grid.left
+    for ky in range(grid.window_height):
+        y = y0 + ky
+        inside = 0 <= y < grid.height
+        for kx in range(grid.window_width):
+            x = x0 + kx
+            seen = inside and 0 <= x < grid.width
+            at = (y * grid.width + x) * grid.channels
+            for channel in range(grid.channels):
+                when = latency[at + channel] if seen else steps
+                weights[channel, ky, kx, m] = changed(
+                    weights[channel, ky, kx, m], when, time, steps, rate, rule
+                )
+
+
+@njit(cache=True)
+def block_around(position, radius, blocked, grid):
+    """Mark all places within `radius` rows and columns of a position."""
+    row = position // grid.columns
+    column = position - row * grid.columns
+    for y in range(max(row - radius, 0), min(row + radius + 1, grid.rows)):
+        for x in range(max(column - radius, 0), min(column + radius + 1, grid.columns)):
+            blocked[y * grid.columns + x] = 1
+
+
+@njit(cache=True)
+def _best_of_each_map(position, feature, value, n, map_done):
+    """Keep the best candidate of each map, and let these maps take part no more."""
+    kept = 0
+    for i in range(n):
+        best = True
+        for j in range(n):
+            if feature[j] == feature[i] and (
+                value[j] > value[i] or (value[j] == value[i] and j < i)
+            ):
+                best = False
+                break
+        if best:
+            # The places before i have been looked at, but their values may still be needed.
+            value[n + kept], position[n + kept], feature[n + kept] = (
+                value[i],
+                position[i],
+                feature[i],
+            )
+            kept += 1
+    for i in range(kept):
+        value[i], position[i], feature[i] = value[n + i], position[n + i], feature[n + i]
+        map_done[feature[i]] = 1
+    return kept
+
+
+@njit(cache=True)
+def convergence(weights, maps, rule):
+    """Return mean (w - low)(high - w) over all kernels."""
+    total = 0.0
+    for channel in range(weights.shape[0]):
+        for ky in range(weights.shape[1]):
+            for kx in range(weights.shape[2]):
+                for m in range(maps):
+                    w = weights[channel, ky, kx, m]
+                    total += (w - rule.low) * (rule.high - w)
+    return total / (weights.shape[0] * weights.shape[1] * weights.shape[2] * maps)
+
+
+class State(NamedTuple):
+    """Hold the working memory of `train`: potentials (positions, padded maps) and what goes with
+    them (see `integrate`), input latencies, what may not win any more, candidates, winners.
+    """
+
+    potential: np.ndarray
+    done: np.ndarray
+    mark: np.ndarray
+    now: np.ndarray
+    ever: np.ndarray
+    latency: np.ndarray
+    zone_done: np.ndarray
+    map_done: np.ndarray
+    value: np.ndarray
+    place: np.ndarray
+    feature: np.ndarray
+    won: np.ndarray
+
+
+@njit(cache=True)
+def _new_state(grid, maps, padded, steps):
+    positions = grid.rows * grid.columns
+    return State(
+        np.zeros((positions, padded), np.float32),
+        np.zeros(positions, np.uint8),
+        np.zeros(positions, np.uint8),
+        np.empty(positions, np.int32),
+        np.empty(positions, np.int32),
+        np.full(grid.height * grid.width * grid.channels, steps, np.uint8),
+        np.zeros(positions, np.uint8),
+        np.zeros(maps, np.uint8),
+        np.empty(2 * positions, np.float32),
+        np.empty(2 * positions, np.int32),
+        np.empty(2 * positions, np.int32),
+        np.empty((maps, 3), np.int32),
+    )
+
+
+@njit(cache=True)
+def _candidates(state, n_now, threshold):
+    """Let positions touched in this step fire; return how many candidates may still win."""
+    n = 0
+    for i in range(n_now):
+        position = state.now[i]
+        state.mark[position] = TOUCHED
+        best = highest(state.potential, position)
+        if best > threshold:
+            state.done[position] = 1
+            m = first_with(state.potential, position, best)
+            if not state.zone_done[position] and not state.map_done[m]:
+                state.place[n], state.feature[n], state.value[n] = position, m, best
+                n += 1
+    return n
+
+
+@njit(cache=True)
+def _choose(state, n, room, won, time, competition, grid):
+    """Let up to `room` candidates win, the highest potential first; return the new `won`."""
+    while n and room:
+        chosen = -1
+        for i in range(n):
+            if state.zone_done[state.place[i]]:
+                continue
+            if not competition.map_first and state.map_done[state.feature[i]]:
+                continue
+            if chosen < 0 or state.value[i] > state.value[chosen]:
+                chosen = i
+        if chosen < 0:
+            break
+        position, m = state.place[chosen], state.feature[chosen]
+        state.won[won, 0], state.won[won, 1], state.won[won, 2] = position, m, time
+        state.map_done[m] = 1
+        block_around(position, competition.radius, state.zone_done, grid)
+        n -= 1
+        state.value[chosen] = state.value[n]
+        state.place[chosen], state.feature[chosen] = state.place[n], state.feature[n]
+        won += 1
+        room -= 1
+    return won
+
+
+@njit(cache=True)
+def _teach(weights, state, begun, won, steps, rate, pace, rule, grid):
+    """Change the kernels of the winners from `begun` on; keep count and pace of the updates.
+
+    `pace`: updates so far, factor on the rate, updates between its doublings, highest rate.
+    """
+    for i in range(begun, won):
+        position, m, time = state.won[i]
+        learn(weights, m, position, time, state.latency, steps, rate * pace[1], rule, grid)
+        pace[0] += 1
+        if pace[2] and pace[0] % pace[2] == 0 and 2 * pace[1] * rate <= pace[3]:
+            pace[1] *= 2
+
+
+@njit(cache=True)
+def _show(spikes, image, steps, rate, pace, weights, threshold, grid, competition, rule, state):
+    """Show one image, up to the step in which its last winner is found."""
+    start, unit, step = spikes
+    first, end = start[image], start[image + 1]
+    for at in range(end - 1, first - 1, -1):
+        state.latency[unit[at]] = step[at]
+    state.zone_done[:] = 0
+    state.map_done[:] = 0
+    n_ever, won, at = 0, 0, first
+    while at < end:
+        time = step[at]
+        n_now = 0
+        while at < end and step[at] == time:
+            n_now, n_ever = spread(
+                unit[at], weights, state.potential, state.done, state.mark, state.now, n_now,
+                state.ever, n_ever, grid,
+            )  # fmt: skip
+            at += 1
+        n = _candidates(state, n_now, threshold)
+        if competition.map_first:
+            n = _best_of_each_map(state.place, state.feature, state.value, n, state.map_done)
+        begun = won
+        room = competition.winners - (0 if competition.per_step else won)
+        won = _choose(state, n, room, won, time, competition, grid)
+        if competition.at_once:
+            _teach(weights, state, begun, won, steps, rate, pace, rule, grid)
+        if won == len(state.won) or (not competition.per_step and won == competition.winners):
+            break
+    if not competition.at_once:
+        _teach(weights, state, 0, won, steps, rate, pace, rule, grid)
+    for at in range(first, end):
+        state.latency[unit[at]] = steps
+    clear(state.potential, state.done, state.mark, state.ever, n_ever)
+
+
+@njit(cache=True, nogil=True)
+def train(
+    spikes, steps, order, rates, pace, weights, maps, threshold, grid, competition, rule, limit,
+    check_every,
+):  # fmt: skip
+    """Show the images `order` once each; stop when mean (w - low)(high - w) is below `limit`.
+
+    `spikes` are start, unit and step of waves. Image i learns at ``rates[i]`` times a factor that
+    doubles with the updates (see `_teach`). Changes `weights` and `pace` in place. Returns the
+    images shown and the convergence measure, taken every `check_every` images.
+    """
+    state = _new_state(grid, maps, weights.shape[3], steps)
+    trace = np.empty(len(order) // check_every + 1, np.float64)
+    shown = checks = 0
+    for image in order:
+        _show(
+            spikes, image, steps, rates[shown], pace, weights, threshold, grid, competition, rule,
+            state,
+        )  # fmt: skip
+        shown += 1
+        if shown % check_every == 0:
+            trace[checks] = convergence(weights, maps, rule)
+            checks += 1
+            if trace[checks - 1] < limit:
+                break
+    return shown, trace[:checks]
