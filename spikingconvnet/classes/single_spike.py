@@ -109,10 +109,10 @@ class Competition:
 class SpikingConv:
     """Declare a convolution with shared kernels, and the pooling behind it.
 
-    Output: ``(size + 2 padding - kernel) // stride + 1 - crop`` per axis, then pooled. inhibition:
-    at every position only the map with the highest potential fires, at inference (in training always).
-    images: training presentations at most; stop: training ends when mean (w - w_min)(w_max - w) falls below it (0: never).
-    test_threshold: at inference, `threshold` when None.
+    Output: ``(size + 2 padding - kernel) // stride + 1 - crop`` per axis, then pooled. In training
+    only the map with the highest potential fires at a position; inhibition: at inference too.
+    images: training presentations at most; stop: training ends when mean (w - w_min)(w_max - w)
+    falls below it (0: never). test_threshold: at inference, `threshold` when None.
     """
 
     maps: int
