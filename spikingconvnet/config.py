@@ -138,6 +138,9 @@ class Config:
     run_dir: Path
     backup: bool
     csv: bool
+    model_name: str | None
+    overrides: dict[str, Any]
+    checkpoint_every: int
 
     def model(self, image_shape: tuple[int, int]) -> SpikingConvNet:
         """Return the model for images of a (height, width), every layer checked to fit."""
@@ -245,6 +248,7 @@ def _config(path: Path, text: str, entries: Mapping[str, Entry]) -> Config:
         name: make(entries[name]) if name in entries else default()
         for name, (make, default) in SECTIONS.items()
     }
+    values["MODEL_NAME"] = values.pop("MODEL")
     return Config(path, text, **{name.lower(): value for name, value in values.items()})
 
 
@@ -386,6 +390,18 @@ def _seed(entry: Entry) -> int:
     return seed
 
 
+def _count(name: str) -> Any:
+    """Return a reader of a whole number of at least 1."""
+
+    def read_count(entry: Entry) -> int:
+        count: int = _value(int, entry, name)
+        if count < 1:
+            raise _At(entry.line, f"{name}: {count} (must be at least 1)")
+        return count
+
+    return read_count
+
+
 def _run_dir(entry: Entry) -> Path:
     text: str = _value(str, entry, "RUN_DIR")
     if not text.strip():
@@ -411,5 +427,8 @@ SECTIONS: dict[str, tuple[Any, Any]] = {
     "RUN_DIR": (_run_dir, lambda: Path("runs/default")),
     "BACKUP": (_plain(bool, "BACKUP"), lambda: True),
     "CSV": (_plain(bool, "CSV"), lambda: False),
+    "MODEL": (_plain(str | None, "MODEL"), lambda: None),
+    "OVERRIDES": (_plain(dict, "OVERRIDES"), dict),
+    "CHECKPOINT_EVERY": (_count("CHECKPOINT_EVERY"), lambda: 5000),
 }
 """Every name that parameters.py may give, how it is read, and what it is when left out."""

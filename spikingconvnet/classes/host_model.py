@@ -12,7 +12,9 @@ from spikingconvnet.errors import ModelError, UsageError
 class WaveEncoder(Protocol):
     """Say what an encoder record must tell: steps of a wave and the shape of what it sends."""
 
-    steps: int
+    @property
+    def steps(self) -> int:
+        """Return the number of steps in a wave."""
 
     def output_shape(self, image_shape: Pair) -> Shape:
         """Return (height, width, channels) for images (height, width)."""
