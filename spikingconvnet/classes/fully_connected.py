@@ -121,8 +121,9 @@ class FullyConnected:
 class FullyConnectedModel:
     """Describe the whole network: encoder, layer; the label of a neuron is its class.
 
-    label: "last" (the class of the image it won last, as in the original) or "most" (the class it
-    won most often).
+    label: "last" (the class of the image it won last, as in the original) or "most" (the class at
+    whose images it fires most). ann_epochs: of a dense network of the same size, trained by
+    back-propagation on the same images for comparison (0: none).
     """
 
     name: str
@@ -130,11 +131,13 @@ class FullyConnectedModel:
     encoder: ReceptiveRate
     layer: FullyConnected
     label: str = "most"
+    ann_epochs: int = 5
 
     def __post_init__(self) -> None:
         """Check every value."""
         if self.label not in ("last", "most"):
             raise ModelError(f"FullyConnectedModel.label: {self.label!r} (must be last or most)")
+        as_int(self.ann_epochs, "FullyConnectedModel.ann_epochs", 0)
 
     def tensors(self, image_shape: Any) -> list[tuple[int, int, int]]:
         """Return the shapes of input and layer."""

@@ -8,6 +8,9 @@ import numpy as np
 
 from spikingconvnet.errors import UsageError
 
+SILENT = -1
+"""The prediction of a network that gave no answer."""
+
 
 def _paired(labels: Any, predictions: Any) -> tuple[np.ndarray, np.ndarray]:
     true, predicted = np.asarray(labels), np.asarray(predictions)
@@ -30,7 +33,8 @@ def accuracy(labels: Any, predictions: Any) -> float:
 def confusion_matrix(labels: Any, predictions: Any, classes: Sequence[int]) -> np.ndarray:
     """Count how often each class (row) was taken for each class (column).
 
-    Gives (classes, classes) int64. UsageError when a label or prediction is not in ``classes``.
+    Gives (classes, classes) int64; SILENT predictions are in no column. UsageError when a label or
+    another prediction is not in ``classes``.
     """
     true, predicted = _paired(labels, predictions)
     order = np.asarray(classes)
@@ -39,8 +43,11 @@ def confusion_matrix(labels: Any, predictions: Any, classes: Sequence[int]) -> n
     known = ", ".join(map(str, order))
     for name, values in (("labels", true), ("predictions", predicted)):
         unknown = np.setdiff1d(values, order)
+        if name == "predictions":
+            unknown = unknown[unknown != SILENT]
         if unknown.size:
             raise UsageError(f"{name}: {unknown[0]} (must be one of {known})")
+    true, predicted = true[predicted != SILENT], predicted[predicted != SILENT]
     matrix = np.zeros((len(order), len(order)), dtype=np.int64)
     position = np.argsort(order)
     rows, columns = (
@@ -60,16 +67,18 @@ class Metrics:
 
     ``confusion`` is (classes, classes), true class by row. For class c with true positives t,
     precision = t / column sum, recall = t / row sum, F1 = 2 t / (row sum + column sum);
-    0 where the divisor is 0, that is where a class was never predicted or never shown.
+    0 where the divisor is 0, that is where a class was never predicted or never shown. ``silent``
+    (classes,) counts images without an answer; they belong to their row's sum.
     """
 
     classes: tuple[int, ...]
     confusion: np.ndarray
+    silent: np.ndarray
 
     @property
     def images(self) -> int:
         """Give the number of images judged."""
-        return int(self.confusion.sum())
+        return int(self.support.sum())
 
     @property
     def correct(self) -> int:
@@ -84,7 +93,7 @@ class Metrics:
     @property
     def support(self) -> np.ndarray:
         """Give the number of images shown of each class."""
-        return self.confusion.sum(axis=1)
+        return np.asarray(self.confusion.sum(axis=1) + self.silent)
 
     @property
     def precision(self) -> np.ndarray:
@@ -109,6 +118,7 @@ class Metrics:
             "correct": self.correct,
             "classes": list(self.classes),
             "confusion": self.confusion.tolist(),
+            "silent": self.silent.tolist(),
             "precision": self.precision.tolist(),
             "recall": self.recall.tolist(),
             "f1": self.f1.tolist(),
@@ -123,14 +133,19 @@ class Metrics:
         ):
             lines.append("{:>8} {:>10.3f} {:>8.3f} {:>8.3f} {:>8}".format(*row))
         share = f"accuracy {100 * self.accuracy:.2f} %"
-        return "\n".join([*lines, f"{share} ({self.correct} of {self.images} images)"])
+        silent = f", {self.silent.sum()} without an answer" if self.silent.any() else ""
+        return "\n".join([*lines, f"{share} ({self.correct} of {self.images} images{silent})"])
 
 
 def evaluate(labels: Any, predictions: Any, classes: Sequence[int] | None = None) -> Metrics:
     """Judge predictions (n,) against labels (n,).
 
-    ``classes`` fixes the order of rows; by default every value that occurs, ascending.
+    ``classes`` fixes the order of rows; by default every value that occurs, ascending. Predictions
+    of SILENT count as wrong.
     """
     true, predicted = _paired(labels, predictions)
-    order = np.union1d(true, predicted).tolist() if classes is None else list(classes)
-    return Metrics(tuple(order), confusion_matrix(true, predicted, order))
+    answered = predicted != SILENT
+    order = np.union1d(true, predicted[answered]).tolist() if classes is None else list(classes)
+    matrix = confusion_matrix(true, predicted, order)
+    silent = np.array([np.sum(true[~answered] == label) for label in order], dtype=np.int64)
+    return Metrics(tuple(order), matrix, silent)

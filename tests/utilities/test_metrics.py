@@ -78,3 +78,13 @@ def test_values_that_are_no_class_are_named():
         metrics.evaluate([3, 2], [1, 1], classes=[1, 2])
     with pytest.raises(UsageError, match=r"classes: \[1, 1\]"):
         metrics.evaluate([1], [1], classes=[1, 1])
+
+
+def test_silence_is_an_answer_that_is_never_right():
+    judged = metrics.evaluate([0, 0, 1, 1], [0, metrics.SILENT, 1, 0], [0, 1])
+    assert judged.images == 4 and judged.correct == 2
+    assert judged.silent.tolist() == [1, 0]
+    assert judged.recall.tolist() == [0.5, 0.5]
+    assert judged.confusion.tolist() == [[1, 0], [1, 1]]
+    assert "1 without an answer" in judged.as_text()
+    assert metrics.evaluate([3, 4], [-1, 4]).classes == (3, 4)
