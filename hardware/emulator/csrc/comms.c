@@ -5,6 +5,10 @@
  * at most HAND_OVER at a time and more only when it has waited for interrupt in between: packet
  * handlers on SpiNNaker fill a buffer of 256 that is emptied between packets, which on the real
  * chip arrive spread over time.
+ *
+ * Where timing is enforced they do so here as well: a core is shown one packet at a time, which
+ * stays in the register until it is read. The next one waits in the router, and is dropped when
+ * that has no more patience; those behind it are held up in the network, without end.
  */
 #include <stdlib.h>
 
@@ -13,7 +17,11 @@
 enum { HAND_OVER = 64, PAYLOAD = 2, RECEIVED = 1u << 31 };
 enum { TX_EMPTY = 1u << 31, TX_NOT_FULL = 1u << 28 };
 
-static packet_t *head(comms_t *comms) { return &comms->queue[comms->head]; }
+static packet_t *packet_at(comms_t *comms, uint32_t i) {
+    return &comms->queue[(comms->head + i) & (comms->capacity - 1)];
+}
+
+static packet_t *head(comms_t *comms) { return packet_at(comms, 0); }
 
 /* Show the packet at the head of the queue, if there is one and the core may have it. */
 static void update(core_t *core) {
@@ -44,22 +52,65 @@ static void grow(comms_t *comms) {
     if (!queue)
         abort();
     for (uint32_t i = 0; i < comms->count; i++)
-        queue[i] = comms->queue[(comms->head + i) & (comms->capacity - 1)];
+        queue[i] = *packet_at(comms, i);
     free(comms->queue);
     comms->queue = queue;
     comms->capacity = capacity;
     comms->head = 0;
 }
 
-/* Queue a packet that the router delivers; the scheduler hands it over. */
+/* Queue a packet that the router delivers, in order of time; the scheduler hands it over. */
 void comms_receive(core_t *core, packet_t packet) {
     comms_t *comms = &core->comms;
     if (core->state == CORE_OFF || core->state == CORE_DEAD)
         return;
     if (comms->count == comms->capacity)
         grow(comms);
-    comms->queue[(comms->head + comms->count++) & (comms->capacity - 1)] = packet;
-    board_has_packets(core);
+    uint32_t i = comms->count++;
+    for (; i > comms->credit && packet_at(comms, i - 1)->time > packet.time; i--)
+        *packet_at(comms, i) = *packet_at(comms, i - 1);
+    *packet_at(comms, i) = packet;
+    board_has_packets(core, packet.time);
+}
+
+static void pop(comms_t *comms) {
+    comms->head = (comms->head + 1) & (comms->capacity - 1);
+    comms->count--;
+}
+
+/* When the router will drop the packet that waits behind the one in the register. */
+static uint64_t drop_time(core_t *core) {
+    comms_t *comms = &core->comms;
+    uint64_t patience = router_patience(core->chip);
+    if (comms->credit == 0 || comms->count < 2 || patience == NEVER)
+        return NEVER;
+    uint64_t came = packet_at(comms, 1)->time;
+    return (came > comms->blocked ? came : comms->blocked) + patience;
+}
+
+/* When something happens here by itself, with enforced timing. */
+uint64_t comms_next_event(core_t *core) {
+    comms_t *comms = &core->comms;
+    return comms->credit == 0 && comms->count ? head(comms)->time : drop_time(core);
+}
+
+/* Let happen what happens here up to `now`, with enforced timing. */
+void comms_advance(core_t *core, uint64_t now) {
+    comms_t *comms = &core->comms;
+    for (uint64_t next; (next = comms_next_event(core)) <= now;) {
+        if (comms->credit == 0) {
+            comms->credit = 1;
+            if (next > comms->blocked)
+                comms->blocked = next;
+            update(core);
+        } else {
+            packet_t dropped = *packet_at(comms, 1);
+            *packet_at(comms, 1) = *head(comms);
+            pop(comms);
+            comms->blocked = next;
+            router_drop(core, dropped);
+        }
+    }
 }
 
 /* Let the core see up to HAND_OVER of the packets that wait for it. */
@@ -86,6 +137,24 @@ void comms_send_out(core_t *core) {
     comms->out_count = 0;
 }
 
+/* Take the packet that is shown; what came by the time goes on from there. */
+static uint32_t take(core_t *core) {
+    comms_t *comms = &core->comms;
+    bool enforced = core->chip->board->enforced;
+    if (enforced)
+        comms_advance(core, core_now(core));
+    uint32_t key = head(comms)->key;
+    pop(comms);
+    comms->credit--;
+    comms->received++;
+    update(core);
+    if (enforced) {
+        comms->blocked = core_now(core);
+        comms_advance(core, core_now(core));
+    }
+    return key;
+}
+
 uint32_t comms_read(core_t *core, uint32_t offset) {
     comms_t *comms = &core->comms;
     bool ready = comms->count > 0 && comms->credit > 0;
@@ -93,17 +162,7 @@ uint32_t comms_read(core_t *core, uint32_t offset) {
     case 0x00: return TX_EMPTY | TX_NOT_FULL | (comms->tx_control & 0x00ff0000);
     case 0x0c: return ready ? RECEIVED | (uint32_t)head(comms)->control << 16 : 0;
     case 0x10: return ready ? head(comms)->payload : 0;
-    case 0x14: {
-        if (!ready)
-            return 0;
-        uint32_t key = head(comms)->key;
-        comms->head = (comms->head + 1) & (comms->capacity - 1);
-        comms->count--;
-        comms->credit--;
-        comms->received++;
-        update(core);
-        return key;
-    }
+    case 0x14: return ready ? take(core) : 0;
     default: return 0;
     }
 }
@@ -120,13 +179,14 @@ void comms_write(core_t *core, uint32_t offset, uint32_t value) {
         break;
     case 0x08: {
         uint8_t control = (uint8_t)(comms->tx_control >> 16);
-        packet_t packet = {value, comms->tx_payload,
-                           (uint8_t)(comms->tx_has_payload ? control | PAYLOAD : control & ~PAYLOAD)};
-        comms->tx_has_payload = false;
+        control = (uint8_t)(comms->tx_has_payload ? control | PAYLOAD : control & ~PAYLOAD);
+        packet_t packet = {core_now(core), value, comms->tx_payload, control, comms->tx_again};
+        comms->tx_has_payload = comms->tx_again = false;
         comms->sent++;
         put_out(comms, packet);
         break;
     }
+    case 0x18: comms->tx_again = true; break; /* whom it came from: it is somebody else's */
     default: break;
     }
 }

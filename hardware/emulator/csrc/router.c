@@ -1,11 +1,14 @@
 /* The router of a chip: multicast and fixed-route packets between cores and chips.
  *
  * The first entry whose key matches under its mask wins. A multicast packet that matches nothing
- * goes straight on if it came over a link and is dropped if a local core sent it. Nothing is ever
- * dropped for want of room (ideal timing); MAX_HOPS stands in for the ageing that ends endless
- * loops. Point-to-point and neighbour packets belong to the monitors, which are not emulated at
+ * goes straight on if it came over a link and is dropped if a local core sent it. With ideal timing
+ * nothing is ever dropped for want of room; where timing is enforced, a packet for a core that does
+ * not take it in time is (comms.c). The reinjector of the toolchain sees it in the dump registers
+ * and sends it again, which here takes it to that core alone. MAX_HOPS stands in for the ageing
+ * that ends endless loops. Point-to-point and neighbour packets belong to the monitors, which are not emulated at
  * that level, and are dropped. Entries are remembered by key; any write to a table forgets them.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "board.h"
@@ -13,6 +16,14 @@
 enum { MAX_HOPS = 512, LINK_MASK = 0x3f, FROM_CORE = -1, NO_ENTRY = ROUTER_ENTRIES };
 enum { CACHE_SIZE = sizeof(((router_t *)0)->cache) / sizeof(((router_t *)0)->cache[0]) };
 enum { P2P_NO_ROUTES = 066666666, PAYLOAD = 2, COUNTER_DUMPED = 1 }; /* octal: eight times 6 */
+enum { WAIT1 = 16, WAIT2 = 24, FOREVER = 0xff, DUMP_INTERRUPT = 4 }; /* in the control register */
+enum { DUMPED = 1u << 31, OVERFLOW = 1 << 30, OUTPUTS = 0xffffff };  /* in the dump status */
+enum { FROM_LOCAL = 7 };                                             /* in the dump header */
+
+struct lost_packet {
+    packet_t packet;
+    core_t *to;
+};
 
 /* Which of the 16 diagnostic filters a packet passes, but for its destination. Filter bits: 3:0
  * type, 7:4 emergency state (4 = none), 10 default-routed, 11 not, 12 with payload, 13 without,
@@ -60,6 +71,88 @@ static uint32_t look_up(router_t *router, uint32_t key) {
     return entry;
 }
 
+/* How long a wait register makes a packet wait: mantissa 3:0 and exponent 7:4 count cycles of the
+ * router's 133 MHz (data sheet, router control register). */
+static uint64_t wait_cycles(uint32_t value) {
+    uint32_t mantissa = value & 15, exponent = value >> 4 & 15;
+    uint64_t base = exponent <= 4 ? mantissa + 16 - (16u >> exponent) : mantissa + 16;
+    return (base << exponent) * 3 / 2;
+}
+
+/* How long a packet waits for a core before it is dropped, or NEVER. */
+uint64_t router_patience(const chip_t *chip) {
+    uint32_t wait1 = chip->router.control >> WAIT1 & 0xff, wait2 = chip->router.control >> WAIT2;
+    if (wait1 == FOREVER || wait2 == FOREVER)
+        return NEVER;
+    return wait_cycles(wait1) + wait_cycles(wait2);
+}
+
+static void remember(router_t *router, packet_t packet, core_t *to) {
+    if (router->lost_count == router->lost_capacity) {
+        router->lost_capacity = router->lost_capacity ? router->lost_capacity * 2 : 64;
+        router->lost = realloc(router->lost, router->lost_capacity * sizeof(*router->lost));
+        if (!router->lost)
+            abort();
+    }
+    router->lost[router->lost_count++] = (struct lost_packet){packet, to};
+}
+
+/* The core that a packet was dropped for, if it is one that was; it is forgotten. */
+static core_t *recall(router_t *router, packet_t packet) {
+    for (uint32_t i = 0; i < router->lost_count; i++) {
+        packet_t *lost = &router->lost[i].packet;
+        if (lost->key != packet.key || lost->payload != packet.payload)
+            continue;
+        core_t *to = router->lost[i].to;
+        memmove(router->lost + i, router->lost + i + 1,
+                (--router->lost_count - i) * sizeof(*router->lost));
+        return to;
+    }
+    return NULL;
+}
+
+static void show_dump(chip_t *chip) {
+    router_t *router = &chip->router;
+    bool asserted = (router->dump.status & DUMPED) && (router->control & DUMP_INTERRUPT);
+    for (int id = 1; id < chip->cores; id++)
+        vic_line(&chip->core[id], INT_ROUTER_DUMP, asserted);
+}
+
+/* Give up a packet that a core does not take. Whoever reads the dump registers can save it, unless
+ * they still hold another one. */
+void router_drop(core_t *to, packet_t packet) {
+    router_t *router = &to->chip->router;
+    count(router, packet, false, true, 0);
+    if (router->dump.status & DUMPED) {
+        router->dump.status |= OVERFLOW;
+        return;
+    }
+    router->dump.packet = packet;
+    router->dump.status = DUMPED | 1u << (LINKS_PER_CHIP + to->id);
+    remember(router, packet, to);
+    show_dump(to->chip);
+}
+
+static uint32_t read_dump(chip_t *chip, uint32_t offset) {
+    router_t *router = &chip->router;
+    uint32_t status = router->dump.status;
+    switch (offset) {
+    case 0x18: return FROM_LOCAL << 24 | (uint32_t)router->dump.packet.control << 16;
+    case 0x1c: return router->dump.packet.key;
+    case 0x20: return router->dump.packet.payload;
+    case 0x24: return status & OUTPUTS;
+    default: /* the status, which is cleared */
+        router->dump.status = 0;
+        show_dump(chip);
+        return status;
+    }
+}
+
+static void deliver(core_t *core, packet_t packet) {
+    timing_arrive(&packet, core->chip->board);
+    comms_receive(core, packet);
+}
+
 /* A packet arrives at a router, from a core or over the link `from` of this chip. */
 static void arrive(chip_t *chip, packet_t packet, int from, int hops) {
     router_t *router = &chip->router;
@@ -82,20 +175,32 @@ static void arrive(chip_t *chip, packet_t packet, int from, int hops) {
     for (uint32_t cores = route >> LINKS_PER_CHIP; cores; cores &= cores - 1) {
         int id = __builtin_ctz(cores);
         if (id < chip->cores)
-            comms_receive(&chip->core[id], packet);
+            deliver(&chip->core[id], packet);
     }
     for (uint32_t links = route & LINK_MASK; links && hops < MAX_HOPS; links &= links - 1) {
         int link = __builtin_ctz(links);
-        if (chip->neighbour[link])
-            arrive(chip->neighbour[link], packet, (link + 3) % LINKS_PER_CHIP, hops + 1);
+        packet_t crossing = packet;
+        if (!chip->neighbour[link])
+            continue;
+        timing_cross(&crossing, chip, link);
+        arrive(chip->neighbour[link], crossing, (link + 3) % LINKS_PER_CHIP, hops + 1);
     }
 }
 
-void router_send(core_t *from, packet_t packet) { arrive(from->chip, packet, FROM_CORE, 0); }
+void router_send(core_t *from, packet_t packet) {
+    core_t *to = packet.again ? recall(&from->chip->router, packet) : NULL;
+    packet.again = false;
+    if (to)
+        deliver(to, packet);
+    else
+        arrive(from->chip, packet, FROM_CORE, 0);
+}
 
+void router_free(chip_t *chip) { free(chip->router.lost); }
+
+/* Set up the router of a new chip, which is all zeros. */
 void router_reset(chip_t *chip) {
     router_t *router = &chip->router;
-    memset(router, 0, sizeof(*router));
     memset(router->route, 0xff, sizeof(router->route));
     memset(router->key, 0xff, sizeof(router->key));
     for (int i = 0; i < P2P_WORDS; i++)
@@ -129,6 +234,12 @@ uint32_t router_read(chip_t *chip, uint32_t offset) {
         return router->counter[(offset - 0x300) / 4];
     switch (offset) {
     case 0x00: return router->control;
+    case 0x04: return router->dump.status & DUMPED ? 5u << 29 : 0; /* dump, and any, interrupt */
+    case 0x18:
+    case 0x1c:
+    case 0x20:
+    case 0x24:
+    case 0x28: return read_dump(chip, offset);
     case 0x2c: return router->diagnostics_enable;
     case 0x84: return router->fixed_route;
     default: return 0;

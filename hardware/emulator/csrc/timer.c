@@ -2,15 +2,16 @@
  *
  * A running timer is one number: the cycle at which it expires, kept in core->expiry where the
  * scheduler finds the next one. LOAD restarts the count, BG_LOAD changes only what it restarts
- * from. Handlers take no time here, but code that polls COUNT must see it move: each read costs
- * POLL_CYCLES. A core that has spent YIELD_CYCLES in this way stops, and goes on when the board's
- * time has caught up with it.
+ * from. Unless timing is enforced handlers take no time, but code that polls COUNT must see it
+ * move: each read costs POLL_CYCLES. A core that has spent YIELD_CYCLES in this way, or a tenth of
+ * a shorter tick, stops and goes on when the board's time has caught up with it.
  */
 #include <string.h>
 
 #include "board.h"
 
 enum { ONE_SHOT = 1, INTERRUPT = 0x20, PERIODIC = 0x40, ENABLED = 0x80, POLL_CYCLES = 40 };
+enum { YIELD_CYCLES = CYCLES_PER_MS / 10, YIELDS_A_TICK = 10 };
 
 static unsigned prescale(const timer_t_ *timer) {
     return ((timer->control >> 2) & 3) * 4; /* divide by 1, 16 or 256 */
@@ -18,7 +19,7 @@ static unsigned prescale(const timer_t_ *timer) {
 
 static void start(core_t *core, int which, uint32_t count) {
     timer_t_ *timer = &core->timer[which];
-    core->expiry[which] = core->chip->board->now + ((uint64_t)count << prescale(timer));
+    core->expiry[which] = core_now(core) + ((uint64_t)count << prescale(timer));
     board_timer_runs(core);
 }
 
@@ -28,26 +29,39 @@ static void update(core_t *core, int which) {
              timer->expired && (timer->control & INTERRUPT));
 }
 
-static uint32_t count(core_t *core, int which) {
-    timer_t_ *timer = &core->timer[which];
-    uint64_t now = core->chip->board->now, end = core->expiry[which];
-    if (end == NEVER)
-        return timer->stopped_count;
+static uint64_t most_polls(const core_t *core) {
+    uint64_t most = timer_period(core, 0) / YIELDS_A_TICK;
+    return core->expiry[0] == NEVER || most > YIELD_CYCLES ? YIELD_CYCLES : most;
+}
+
+/* What time it is for a core that looks again and again. */
+static uint64_t poll(core_t *core) {
+    uint64_t now = core_now(core);
+    if (core->chip->board->enforced)
+        return now;
     if (core->polled_at != now) {
         core->polled_at = now;
         core->polls = 0;
     }
     core->polls += POLL_CYCLES;
-    if (core->polls >= YIELD_CYCLES) {
+    if (core->polls >= most_polls(core)) {
         core->yields = true;
         core->cpu.stop = 1;
     }
-    now += core->polls;
+    return now + core->polls;
+}
+
+static uint32_t count(core_t *core, int which) {
+    timer_t_ *timer = &core->timer[which];
+    uint64_t end = core->expiry[which];
+    if (end == NEVER)
+        return timer->stopped_count;
+    uint64_t now = poll(core);
     return now >= end ? 0 : (uint32_t)((end - now) >> prescale(timer));
 }
 
 static uint64_t reading(const core_t *core, int kind) {
-    return kind == METER_INSTRUCTIONS ? core->cpu.instructions
+    return kind == METER_INSTRUCTIONS ? core->cpu.instructions - core->cpu.stalls
            : kind == METER_DMA_BYTES  ? core->dma.bytes
                                       : core->comms.received;
 }
@@ -55,9 +69,18 @@ static uint64_t reading(const core_t *core, int kind) {
 static void begin_tick(core_t *core) {
     for (int kind = 0; kind < METERS; kind++)
         core->meter[kind].began = reading(core, kind);
+    core->tick_began = core->cpu.instructions;
 }
 
-/* A tick is over: see what the core did in it. A real core does at most one instruction a cycle. */
+/* Whether the tick that is over was too short: it held more instructions than cycles, or, where
+ * timing is enforced, the core has not waited for interrupt since it began. */
+static bool overran(const core_t *core, uint64_t used) {
+    if (core->chip->board->enforced)
+        return core->waited_at < core->tick_began;
+    return used > timer_period(core, 0);
+}
+
+/* A tick is over: see what the core did in it. */
 static void measure_tick(core_t *core) {
     for (int kind = 0; kind < METERS; kind++) {
         meter_t *meter = &core->meter[kind];
@@ -66,7 +89,7 @@ static void measure_tick(core_t *core) {
         if (used > meter->most)
             meter->most = used;
         if (kind == METER_INSTRUCTIONS)
-            core->overruns += used > timer_period(core, 0);
+            core->overruns += overran(core, used);
     }
     core->ticks++;
     begin_tick(core);
@@ -81,7 +104,7 @@ void timer_reset(core_t *core) {
     }
 }
 
-bool timer_interrupts(const core_t *core, int which) {
+static bool timer_interrupts(const core_t *core, int which) {
     uint32_t bit = 1u << (which == 0 ? INT_TIMER1 : INT_TIMER2);
     return (core->timer[which].control & INTERRUPT) && (core->vic.enable & bit);
 }
@@ -93,6 +116,12 @@ uint64_t timer_period(const core_t *core, int which) {
 /* Whether it is one that doze.c may stop: periodic, and faster than any simulation's. */
 bool timer_is_fast(const core_t *core, int which) {
     return !(core->timer[which].control & ONE_SHOT) && timer_period(core, which) < DOZE_PERIOD;
+}
+
+/* Whether it runs and drives a simulation. */
+bool timer_drives(const core_t *core, int which) {
+    return core->expiry[which] != NEVER && timer_interrupts(core, which) &&
+           !timer_is_fast(core, which);
 }
 
 /* Called by the scheduler when the timer's time has come. */
