@@ -12,8 +12,11 @@ Nothing is ever answered. Source: spinnaker_tools `tools/SpiNN/Boot.pm`.
 
 from __future__ import annotations
 
+import logging
 import struct
 from typing import Final
+
+logger = logging.getLogger(__name__)
 
 _HEADER: Final = struct.Struct(">H4I")
 _PROTOCOL: Final = 1
@@ -53,6 +56,32 @@ class BootRom:
         if number < self._count and size_is_right and len(data) % 4 == 0:
             words = len(data) // 4
             self._blocks[number] = struct.pack(f"<{words}I", *struct.unpack(f">{words}I", data))
+
+
+class SilentRom(BootRom):
+    """Hears nothing: the ROM of a board without power."""
+
+    def handle(self, packet: bytes) -> bytes | None:
+        """Let a packet vanish."""
+        return None
+
+
+class StuckRom(BootRom):
+    """Takes an image and does not run it."""
+
+    def handle(self, packet: bytes) -> bytes | None:
+        """Take a packet; never give the image."""
+        image = super().handle(packet)
+        if image is not None:
+            logger.warning("an image of %d bytes has come; this board never boots", len(image))
+        return None
+
+
+OLD_FIRMWARE: Final = b"SC&MP/SpiNNaker\0003.4.2\0"
+"""What a board says that was booted by the tools before sPyNNaker 7."""
+BROKEN_ROMS: Final[dict[str, type[BootRom]]] = {"silent": SilentRom, "never-boots": StuckRom}
+FAULTS: Final = (*BROKEN_ROMS, "old-firmware")
+"""Names of what can be wrong with a board from the start."""
 
 
 def firmware(image: bytes) -> bytes | None:

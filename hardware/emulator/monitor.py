@@ -2,41 +2,38 @@
 
 `COMMANDS` maps each command to the function that carries it out: it takes the monitor and the
 message and returns the data of the answer, or raises `Refused` with the firmware's code. What is
-not in the table is refused as an unknown command. Sources: spinnaker_tools `scamp/scamp-cmd.c`,
-`scamp/scamp-app.c`, `sark/sark_base.c`.
+not in the table is refused as an unknown command, as SC&MP 4.0.0 does. Where the firmware would
+crash, hang, or work on what its message buffer happens to hold (an address where there is nothing,
+data that are missing, an image that is none, a monitor told to reset itself), the command is
+refused and changes nothing. Sources: spinnaker_tools `scamp/scamp-cmd.c`, `scamp/scamp-app.c`,
+`sark/sark_base.c`.
 """
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import constants as c
 from ..constants import Command, CoreState, Result, Signal
 from ..packets import Scp
-from . import loader, tags
+from . import access, loader, neighbours, tags
+from .access import Refused
 from .chip import SYSTEM, Chip
 from .layout import p2p_address
 
 if TYPE_CHECKING:
     from .board import Board
 
+logger = logging.getLogger(__name__)
+
 FIRMWARE = b"SC&MP/SpiNNaker\0004.0.0\0"
 _CORE_VERSION_NAME = b"SARK/SpiNNaker\0004.0.0\0"
-_UNIT = {0: 1, 1: 2, 2: 4}
-"""Bytes of the access types byte, half-word and word."""
-_NN_SIGNAL = 5
 _WAIT_FLAG_SHIFT = 18
-
-
-class Refused(Exception):
-    """The command cannot be carried out; `code` says why, `data` goes into the answer."""
-
-    def __init__(self, code: Result, data: bytes = b"") -> None:
-        super().__init__(code.name)
-        self.code = code
-        self.data = data
+_BY_MULTICAST, _BY_NEIGHBOURS = 0, 2
+_ROM_WRITE, _ROM_ENABLE = 0x100, 0x80
 
 
 class Monitor:
@@ -45,6 +42,7 @@ class Monitor:
     def __init__(self, board: Board, chip: Chip) -> None:
         self.board = board
         self.chip = chip
+        self.hearer = neighbours.Hearer(self)
 
     def carry_out(self, message: Scp, sender: tags.Address) -> bytes:
         """Carry out a command from a host at `sender` and return the data of the answer."""
@@ -64,18 +62,18 @@ class Monitor:
 
     def read(self, message: Scp, sender: tags.Address) -> bytes:
         """READ: arg1 address, arg2 length, arg3 unit."""
-        return _read(self.chip, message)
+        arguments = (message.arg1, message.arg2, message.arg3)
+        return access.read(self.chip.memory, *arguments, message)
 
     def write(self, message: Scp, sender: tags.Address) -> bytes:
         """WRITE: arg1 address, arg2 length, arg3 unit; the data follow."""
-        return _write(self.chip, message)
+        arguments = (message.arg1, message.arg2, message.arg3)
+        access.write(self.chip.memory, *arguments, message.payload)
+        return b""
 
     def fill(self, message: Scp, sender: tags.Address) -> bytes:
         """FILL: arg1 address, arg2 word, arg3 bytes."""
-        words = message.arg3 // 4
-        if words * 4 > c.SDRAM_SIZE:
-            raise Refused(Result.ARGUMENT)
-        self.chip.memory.write(message.arg1, struct.pack("<I", message.arg2) * words)
+        access.fill(self.chip.memory, message.arg1, message.arg2, message.arg3)
         return b""
 
     def _neighbour(self, link: int) -> Chip:
@@ -88,11 +86,14 @@ class Monitor:
 
     def link_read(self, message: Scp, sender: tags.Address) -> bytes:
         """LINK_READ: arg1 address, arg2 length, arg3 link: read words from a neighbour."""
-        return _read(self._neighbour(message.arg3), _as_words(message))
+        memory = self._neighbour(message.arg3).memory
+        return access.read(memory, message.arg1 & ~3, message.arg2, access.WORD, message)
 
     def link_write(self, message: Scp, sender: tags.Address) -> bytes:
         """LINK_WRITE: arg1 address, arg2 length, arg3 link: write words to a neighbour."""
-        return _write(self._neighbour(message.arg3), _as_words(message))
+        memory = self._neighbour(message.arg3).memory
+        access.write(memory, message.arg1 & ~3, message.arg2, access.WORD, message.payload)
+        return b""
 
     # --- applications -------------------------------------------------------------------------
 
@@ -100,6 +101,13 @@ class Monitor:
         """AR: start the image in the load area; arg1 application << 24 | wait << 18 | cores."""
         self._start(SYSTEM, message.arg1)
         return b""
+
+    def start_loaded(self, target: int) -> None:
+        """Start the image in the load area at the end of a flood fill."""
+        try:
+            self._start(SYSTEM, target)
+        except (Refused, ValueError) as error:
+            logger.error("chip %d,%d: flood fill: not started: %s", *self.chip.xy, error)
 
     def start_application_at(self, message: Scp, sender: tags.Address) -> bytes:
         """AS: as AR, with the image at arg1 and the cores in arg2."""
@@ -124,9 +132,9 @@ class Monitor:
         chip = self.chip
         mask, application = target & 0x3FFFF, target >> 24
         flags = target >> _WAIT_FLAG_SHIFT & 63
-        if mask & 1 or mask >> chip.cores:
+        if mask & 1:
             raise Refused(Result.ARGUMENT)
-        mask &= ~sum(1 << core for core in chip.dead)
+        mask &= (1 << chip.cores) - 1 & ~sum(1 << core for core in chip.dead)
         if not mask:
             return
         data = chip.application_data + 8 * application
@@ -138,13 +146,26 @@ class Monitor:
         entry = struct.pack("<4BI", cores, clean, semaphore, lead, used | mask)
         chip.memory.write(data, entry)
         chip.memory.set_u32(c.SYSCTL_SET_FLAGS, mask)
+        name = self._name_of(image, application)
         for core in range(1, chip.cores):
             if mask >> core & 1:
                 self.board.core.stop(chip.index, core)
                 self.board.forget(chip, core)
                 loader.load(self.board.core, chip.index, core, chip.memory, image)
                 chip.set_state(core, CoreState.INITIALISING, application)
+                chip.images[core] = name
                 self.board.core.start(chip.index, core, flags << 8 | application)
+                if self.board.translations is not None:
+                    self.board.translations.started(chip.index, core, name)
+
+    def _name_of(self, image: int, application: int) -> str:
+        """Check an image and give its fingerprint."""
+        try:
+            return loader.fingerprint(self.chip.memory.read, image)
+        except ValueError as error:
+            where = "chip %d,%d: application %d: no readable binary was loaded: %s"
+            logger.error(where, *self.chip.xy, application, error)
+            raise Refused(Result.ARGUMENT) from error
 
     def stop_applications(self, mask: int, application: int) -> None:
         """Switch off the cores of some applications and free what those own."""
@@ -188,26 +209,59 @@ class Monitor:
             chip.send_signal(cores, signal)
 
     def send_signal(self, message: Scp, sender: tags.Address) -> bytes:
-        """SIG: arg1 kind, arg2 signal << 16 | mask << 8 | application, to all chips."""
-        if message.arg1 not in (0, 2):
+        """SIG: arg1 kind, arg2 signal << 16 | mask << 8 | application, to all chips.
+
+        Kind 0 goes by multicast, from the root only; 2 by neighbour packets; 1 is no more.
+        """
+        if message.arg1 == _BY_MULTICAST and self.chip.xy == self.board.layout.ethernet:
+            self.board.signal(message.arg2)
+        elif message.arg1 == _BY_NEIGHBOURS:
+            data = (neighbours.SIGNAL_APPLICATIONS << 28) + message.arg2 & 0xFFFFFFFF
+            links = neighbours.ALL_LINKS
+            key = neighbours.SIG0 << 24 | links << 16
+            neighbours.send_ordered(self.board, self.chip, key, data, 1 << 31 | links << 8)
+        else:
             raise Refused(Result.ARGUMENT)
-        self.board.signal(message.arg2)
         return b""
 
     def neighbour_packet(self, message: Scp, sender: tags.Address) -> bytes:
-        """NNP: of the neighbour packets only the signal is of use to a host."""
-        if message.arg2 >> 28 == _NN_SIGNAL:
-            self.board.signal(message.arg2 & 0x0FFFFFFF)
+        """NNP: arg1 key, arg2 data, arg3 new ID << 31 | links << 8 | repeats."""
+        arguments = (message.arg1, message.arg2, message.arg3)
+        neighbours.send_ordered(self.board, self.chip, *arguments)
+        return b""
+
+    def flood_fill(self, message: Scp, sender: tags.Address) -> bytes:
+        """FFD: arg1 links << 24 | ID, arg2 block << 16 | words - 1 << 8, arg3 address, words."""
+        words = (message.arg2 >> 8 & 0xFF) + 1
+        if words * 4 > min(len(message.payload), c.SDP_DATA):
+            raise Refused(Result.LENGTH)
+        data = list(struct.unpack_from(f"<{words}I", message.payload))
+        order = (message.arg1, message.arg2, message.arg3)
+        neighbours.fill_block(self.board, self.chip, order, data)
         return b""
 
     def count(self, message: Scp, sender: tags.Address) -> bytes:
-        """COUNT: cores of application arg1 in state arg2, on all chips."""
+        """COUNT: cores of application arg1 in state arg2, on the chips of this board."""
         total = 0
-        for chip in self.board.chips:
+        for chip in self.board.counted_by(self.chip):
             for core in range(1, chip.cores):
                 mine = chip.applications[core] == message.arg1
                 total += mine and chip.state(core) == message.arg2
         return struct.pack("<I", total)
+
+    def remap(self, message: Scp, sender: tags.Address) -> bytes:
+        """REMAP: take core arg1 out of use (of its physical number if arg2 bit 0 is set).
+
+        All cores of the chip are restarted. The others keep their places here: the last number
+        goes.
+        """
+        chip = self.chip
+        if not 0 < message.arg1 < chip.cores:
+            raise Refused(Result.ARGUMENT)
+        for core in range(1, chip.cores):
+            self.board.forget(chip, core)
+        chip.lose_core()
+        return b""
 
     # --- resources ----------------------------------------------------------------------------
 
@@ -253,9 +307,10 @@ class Monitor:
             chip.clear_routes(1, c.ROUTER_ENTRIES - 1)
             chip.free_all_routes()
         elif operation == 1:
-            if message.arg2 + count > c.ROUTER_ENTRIES:
+            if message.arg2 + count & 0xFFFFFFFF > c.ROUTER_ENTRIES:
                 raise Refused(Result.ARGUMENT)
-            chip.clear_routes(message.arg2, count)
+            if message.arg2 < c.ROUTER_ENTRIES:
+                chip.clear_routes(message.arg2, count)
         elif operation == 2:
             self._load_routes(message.arg2, count, message.arg3, application)
         elif operation == 3:
@@ -272,9 +327,11 @@ class Monitor:
             raise Refused(Result.ARGUMENT)
         entries = self.chip.memory.read(table, 16 * count)
         for following, _, route, key, mask in struct.iter_unpack("<HHIII", entries):
-            if following + offset >= c.ROUTER_ENTRIES:
+            number = following + offset & 0xFFFFFFFF
+            if number >= c.ROUTER_ENTRIES:
                 raise Refused(Result.ARGUMENT)
-            self.chip.set_route(following + offset, key, mask, route & 0xFFFFFF, application)
+            owner = application + (route >> 24) & 0xFF
+            self.chip.set_route(number, key, mask, route & 0xFFFFFF, owner)
 
     def information(self, message: Scp, sender: tags.Address) -> bytes:
         """INFO: cores, links, free resources, states, Ethernet and the way to the root."""
@@ -305,9 +362,10 @@ class Monitor:
             table.set(chosen, _tag_of(message, sender))
             return struct.pack("<I", chosen)
         if operation == 2:
-            if message.arg2 * tags.ENTRY_SIZE > c.SDP_DATA:
+            count = message.arg2 * tags.ENTRY_SIZE & 0xFFFFFFFF
+            if count > c.SDP_DATA:
                 raise Refused(Result.ARGUMENT)
-            return b"".join(table.entry(number + i) for i in range(message.arg2))
+            return b"".join(table.entry(number + i) for i in range(count // tags.ENTRY_SIZE))
         if operation == 3:
             table.clear(number)
             return b""
@@ -316,63 +374,68 @@ class Monitor:
             table.transient_timeout = message.arg2
         return bytes((before, tags.ENTRY_SIZE, tags.POOL, tags.FIXED))
 
+    def serial_rom(self, message: Scp, sender: tags.Address) -> bytes:
+        """SROM: arg1 length << 16 | write << 8 | WREN first << 7 | bits of arg2 to send first.
+
+        A chip without the ROM reads zeros.
+        """
+        bits, length = message.arg1 & 63, message.arg1 >> 16
+        sent = (message.arg2 << 32).to_bytes(8, "big")[: bits // 8]
+        if not bits or length > c.SDP_DATA:
+            raise Refused(Result.ARGUMENT)
+        writes = message.arg1 & _ROM_WRITE
+        if writes and len(message.payload) < length:
+            raise Refused(Result.LENGTH)
+        rom = self.board.roms.get(self.chip.xy)
+        if rom is None:
+            return b"" if writes else bytes(length)
+        if message.arg1 & _ROM_ENABLE:
+            rom.enable()
+        if writes:
+            rom.select(sent + message.payload[:length], 0)
+            return b""
+        return rom.select(sent, length)
+
     def accept(self, message: Scp, sender: tags.Address) -> bytes:
         """LED, SYNC: nothing that a program could see comes of them here."""
         return b""
 
 
-def carry_out_for_idle_core(chip: Chip, core: int, message: Scp) -> bytes:
+def carry_out_for_idle_core(core: Any, chip: Chip, number: int, message: Scp) -> bytes:
     """Answer for a core that runs the firmware's stub: VER, READ, WRITE and FILL only."""
+    memory = access.CoreMemory(core, chip.index, number, chip.memory)
+    arguments = (message.arg1, message.arg2, message.arg3)
     if message.command == Command.VER:
-        return _version(chip.address, core, _CORE_VERSION_NAME)
+        return _version(chip.address, number, _CORE_VERSION_NAME)
     if message.command == Command.READ:
-        return _read(chip, message)
+        return access.read(memory, *arguments, message)
     if message.command == Command.WRITE:
-        return _write(chip, message)
-    raise Refused(Result.COMMAND)
+        access.write(memory, *arguments, message.payload)
+    elif message.command == Command.FILL:
+        access.fill(memory, *arguments)
+    else:
+        raise Refused(Result.COMMAND)
+    return b""
 
 
 def _version(address: int, core: int, name: bytes) -> bytes:
     return struct.pack("<3I", address << 16 | core << 8 | core, 0xFFFF0000 | c.SDP_DATA, 0) + name
 
 
-def _as_words(message: Scp) -> Scp:
-    payload = message.payload
-    return Scp(message.command, message.sequence, message.arg1, message.arg2 & ~3, 2, payload)
-
-
-def _check_access(message: Scp) -> None:
-    unit = _UNIT.get(message.arg3)
-    if unit is None or message.arg2 > c.SDP_DATA or message.arg1 % unit:
-        raise Refused(Result.ARGUMENT)
-
-
-def _read(chip: Chip, message: Scp) -> bytes:
-    _check_access(message)
-    return chip.memory.read(message.arg1, message.arg2)
-
-
-def _write(chip: Chip, message: Scp) -> bytes:
-    _check_access(message)
-    if len(message.payload) < message.arg2:
-        raise Refused(Result.LENGTH)
-    chip.memory.write(message.arg1, message.payload[: message.arg2])
-    return b""
-
-
 def _tag_of(message: Scp, sender: tags.Address) -> tags.Tag:
     flags = message.arg1 >> 20 & 0x0F00
-    timeout = message.arg1 >> 24 & 15
+    timeout = 1 << (message.arg1 >> 24 & 15) >> 1
     port = message.arg2 & 0xFFFF
     tag = tags.Tag(
-        flags=flags | tags.VALID,
-        timeout=1 << (timeout - 1) if timeout else 0,
+        flags=flags | timeout | tags.VALID,
+        timeout=timeout,
         dest_chip=message.arg2 >> 16,
         dest_port=message.arg1 >> 8 & 0xFF,
     )
     ip = ".".join(str(byte) for byte in struct.pack("<I", message.arg3))
     if flags & tags.REVERSE:
         tag.rx_port = port
+        tag.host = (ip, 0)
     else:
         use_sender = flags & tags.USE_SENDER
         tag.host = (ip if message.arg3 else sender[0], sender[1] if use_sender else port)
@@ -387,15 +450,18 @@ COMMANDS: dict[int, Handler] = {
     Command.WRITE: Monitor.write,
     Command.FILL: Monitor.fill,
     Command.COUNT: Monitor.count,
+    Command.REMAP: Monitor.remap,
     Command.LINK_READ: Monitor.link_read,
     Command.LINK_WRITE: Monitor.link_write,
     Command.AR: Monitor.start_application,
     Command.NNP: Monitor.neighbour_packet,
     Command.APP_COPY_RUN: Monitor.copy_and_run,
     Command.SIG: Monitor.send_signal,
+    Command.FFD: Monitor.flood_fill,
     Command.AS: Monitor.start_application_at,
     Command.LED: Monitor.accept,
     Command.IPTAG: Monitor.ip_tag,
+    Command.SROM: Monitor.serial_rom,
     Command.ALLOC: Monitor.allocate,
     Command.RTR: Monitor.route,
     Command.INFO: Monitor.information,

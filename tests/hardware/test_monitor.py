@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import struct
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from asking import FREE, HOST, LOAD_AREA, WAIT_FOR_EVER, Asker, application, states, write_image
 from spikingconvnet.hardware import constants as c
 from spikingconvnet.hardware.constants import Command, CoreState, Result, Signal
 from spikingconvnet.hardware.emulator.board import make_board
@@ -15,54 +15,13 @@ from spikingconvnet.hardware.emulator.chip import vcpu
 from spikingconvnet.hardware.emulator.monitor import COMMANDS
 from spikingconvnet.hardware.packets import (
     Scp,
-    Sdp,
-    decode_datagram,
-    encode_datagram,
     encode_scp,
 )
-
-HOST = ("127.0.0.1", 40000)
-FREE = c.SDRAM + 0x01000000
-"""An address in the middle of the heap, which nothing uses here."""
-LOAD_AREA = c.SDRAM + c.SDRAM_SIZE - c.SDRAM_SYSTEM_SIZE
 
 
 def shipped(name):
     """Find a binary of the installed sPyNNaker without importing it."""
     return Path(find_spec("spynnaker").origin).parent / "pyNN" / "model_binaries" / name
-
-
-class Asker:
-    """Asks a board and takes the answers off it."""
-
-    def __init__(self) -> None:
-        self.board = make_board(3, "127.53.1.2")
-
-    def send(self, data: bytes, *, chip=0, port_cpu=0, flags=0x87, tag=0xFF, sender=HOST):
-        message = Sdp(flags, tag, port_cpu, 0xFF, chip, 0, data)
-        self.board.handle(encode_datagram(message), sender)
-        return [(decode_datagram(data), target) for data, target, _ in self.board.take_outgoing()]
-
-    def __call__(self, command, arg1=0, arg2=0, arg3=0, payload=b"", sequence=0x1234, **where):
-        """Ask; give the return code and the data of the one answer."""
-        scp = Scp(int(command), sequence, arg1, arg2, arg3, payload)
-        answers = self.send(encode_scp(scp), **where)
-        assert len(answers) == 1
-        answer, target = answers[0]
-        assert target == where.get("sender", HOST)
-        assert answer.dest_port == 0xFF and answer.flags & 0x80 == 0
-        code, echoed = struct.unpack_from("<HH", answer.data)
-        assert echoed == sequence
-        return code, answer.data[4:]
-
-    def ok(self, *arguments, **named):
-        code, data = self(*arguments, **named)
-        assert code == Result.OK
-        return data
-
-    def word(self, *arguments, **named):
-        (value,) = struct.unpack("<I", self.ok(*arguments, **named))
-        return value
 
 
 @pytest.fixture
@@ -127,7 +86,7 @@ def test_a_command_without_its_arguments(ask, length):
     assert struct.unpack_from("<H", answers[0][0].data)[0] == Result.LENGTH
 
 
-@pytest.mark.parametrize("number", sorted({1, 4, 6, 14, 16, 23, 27, 30, 33, 255, 65535}))
+@pytest.mark.parametrize("number", sorted({1, 4, 6, 14, 30, 33, 64, 255, 65535}))
 def test_unknown_commands(ask, number):
     assert number not in COMMANDS
     assert ask(number) == (Result.COMMAND, b"")
@@ -173,8 +132,6 @@ def test_read_gives_what_write_wrote(ask, unit, base):
         (FREE, 0xFFFFFFFF, 0),
         (FREE, 4, 3),
         (FREE, 4, 0xFFFFFFFF),
-        (FREE + 1, 4, 1),
-        (FREE + 2, 4, 2),
         (0, 4, 2),
         (c.DTCM_BASE, 4, 2),
         (0x90000000, 4, 2),
@@ -203,7 +160,7 @@ def test_neighbours_are_read_and_written_over_links(ask):
     ask.ok(Command.LINK_WRITE, FREE, 8, 0, b"eastward")
     assert ask.ok(Command.READ, FREE, 8, 0, chip=0x0100) == b"eastward"
     assert ask.ok(Command.LINK_READ, FREE, 8, 0) == b"eastward"
-    assert ask.ok(Command.LINK_READ, FREE, 11, 0) == b"eastward"
+    assert ask.ok(Command.LINK_READ, FREE, 11, 0)[:8] == b"eastward"
     assert ask(Command.LINK_READ, FREE, 8, 3) == (Result.TIMEOUT, b"")
     assert ask(Command.LINK_WRITE, FREE, 8, 4, bytes(8)) == (Result.TIMEOUT, b"")
     for link in (6, 7, 0xFFFFFFFF):
@@ -292,7 +249,6 @@ def test_routes_are_allocated_loaded_cleared_and_freed(ask):
         (1 << 16 | 2, 0x90000000, 0),
         (1025 << 16 | 1, 0, 0),
         (1 << 16 | 1, 1024, 0),
-        (1 << 16 | 1, 0xFFFFFFFF, 0),
         (4, 0, 0),
         (255, 0, 0),
     ],
@@ -332,18 +288,18 @@ def iptag(operation, number=0, *, flags=0, timeout=0, port=0):
 
 def test_tags_are_made_read_and_cleared(ask):
     ip = struct.unpack("<I", bytes((10, 1, 2, 3)))[0]
-    assert ask.word(Command.IPTAG, iptag(0, flags=1), 17000, ip) == 0
+    assert ask.word(Command.IPTAG, iptag(1, 0, flags=1), 17000, ip) == 0
     assert ask.word(Command.IPTAG, iptag(1, 5, timeout=4), 17001, 0) == 5
     entries = ask.ok(Command.IPTAG, iptag(2, 0), 6)
     assert len(entries) == 6 * 32
     assert entries[:4] == bytes((10, 1, 2, 3))
     assert struct.unpack_from("<HHH", entries, 10) == (17000, 0, 0x8100)
     assert entries[5 * 32 : 5 * 32 + 4] == bytes((127, 0, 0, 1))
-    assert struct.unpack_from("<HHH", entries, 5 * 32 + 10) == (17001, 8, 0x8000)
+    assert struct.unpack_from("<HHH", entries, 5 * 32 + 10) == (17001, 8, 0x8008)
     assert entries[32 : 5 * 32] == bytes(4 * 32)
     ask.ok(Command.IPTAG, iptag(3, 0))
     assert ask.ok(Command.IPTAG, iptag(2, 0), 1) == bytes(32)
-    for expected in (0, 1, 2, 3, 4, 6, 7, 255):
+    for expected in (*range(8, 16), 255):
         assert ask.word(Command.IPTAG, iptag(0), 17000, ip) == expected
 
 
@@ -370,26 +326,8 @@ def test_bad_tags(ask, arg1, arg2):
 # --- applications ------------------------------------------------------------------------------
 
 
-def application(image):
-    """Make an APLX image of some words of code."""
-    code = struct.pack(f"<{len(image)}I", *image)
-    return struct.pack("<8I", 2, 0, 32, len(code), 4, 0, 0, 0) + code
-
-
-WAIT_FOR_EVER = application([0xEE070F90, 0xEAFFFFFD])
-"""mcr p15, 0, r0, c7, c0, 4 (wait for interrupt), and back to it."""
 NO_CODE = application([0xE7F000F0])
 """An instruction that is undefined, where even its handler is."""
-
-
-def write_image(ask, image, **where):
-    for start in range(0, len(image), 256):
-        part = image[start : start + 256]
-        ask.ok(Command.WRITE, LOAD_AREA + start, len(part), 0, part, **where)
-
-
-def states(ask, chip=0):
-    return list(ask.ok(Command.INFO, chip=chip)[12:30])
 
 
 def test_an_application_starts_counts_and_stops(ask):
@@ -439,16 +377,20 @@ def test_an_application_starts_from_elsewhere(ask):
     ask.ok(Command.WRITE, FREE, len(WAIT_FOR_EVER), 0, WAIT_FOR_EVER)
     ask.ok(Command.AS, FREE, 31 << 24 | 0b100)
     assert states(ask)[2] == CoreState.INITIALISING
-    ask.ok(Command.NNP, 0, 5 << 28 | Signal.STOP << 16 | 0xFF << 8 | 31)
+    everywhere = 1 << 31 | 0x3F << 8
+    ask.ok(Command.NNP, 0x3F << 16, 5 << 28 | Signal.STOP << 16 | 0xFF << 8 | 31, everywhere)
     assert states(ask)[2] == CoreState.IDLE
 
 
-@pytest.mark.parametrize(("cores", "chip"), [(1, 0), (3, 0), (1 << 17, 0x0101)])
-def test_the_monitor_and_missing_cores_cannot_be_started(cores, chip):
+@pytest.mark.parametrize(
+    ("cores", "chip", "code"),
+    [(1, 0, Result.ARGUMENT), (3, 0, Result.ARGUMENT), (1 << 17, 0x0101, Result.OK)],
+)
+def test_the_monitor_and_missing_cores_cannot_be_started(cores, chip, code):
     asker = Asker()
     asker.board = make_board(5)
     write_image(asker, WAIT_FOR_EVER, chip=chip)
-    assert asker(Command.AR, 30 << 24 | cores, chip=chip) == (Result.ARGUMENT, b"")
+    assert asker(Command.AR, 30 << 24 | cores, chip=chip) == (code, b"")
     assert asker.board.busy_cores == 0
 
 
@@ -465,7 +407,11 @@ def test_a_core_that_dies_is_reported(ask):
         ask.board.run()
     assert states(ask)[1] == CoreState.RUN_TIME_ERROR
     assert ask.board.core.deaths == 1
-    assert ask(Command.VER, port_cpu=1)[0] == Result.DEAD
+    # Its mailbox takes one message that it never looks at; for the next there is no room.
+    for sequence in (1, 2):
+        assert ask.send(encode_scp(Scp(Command.VER, sequence, 0, 0, 0, b"")), port_cpu=1) == []
+    ask.board.run()
+    assert [(code, sequence) for code, sequence, _ in ask.late_answers()] == [(Result.TIMEOUT, 2)]
 
 
 def test_signals(ask):
@@ -499,17 +445,19 @@ def test_what_has_no_effect_is_accepted(ask, command):
     assert ask.ok(command, 1, 2, 3) == b""
 
 
-def test_messages_to_a_running_core_wait_their_turn(ask):
+def test_messages_that_a_running_core_does_not_take_are_refused(ask):
     write_image(ask, WAIT_FOR_EVER)
     ask.ok(Command.AR, 30 << 24 | 0b10)
     ask.board.run()
     for index in range(20):
-        assert ask.send(struct.pack("<I", index), port_cpu=1 << 5 | 1) == []
-    ask.board.run()
+        assert ask.send(struct.pack("<HH3I", 99, index, 0, 0, 0), port_cpu=1 << 5 | 1) == []
     block = vcpu(1)
     assert ask.ok(Command.READ, block + 56, 1, 0) == bytes([c.Mailbox.MESSAGE])
     buffer = ask.word(Command.READ, block + 48, 4, 2)
-    assert ask.ok(Command.READ, buffer + 16, 4, 0) == struct.pack("<I", 0)
+    assert ask.ok(Command.READ, buffer + 16, 4, 0) == struct.pack("<HH", 99, 0)
+    ask.board.run()
+    expected = [(Result.TIMEOUT, index, b"") for index in range(1, 20)]
+    assert ask.late_answers() == expected
 
 
 def test_a_real_application_talks(ask):
@@ -520,51 +468,3 @@ def test_a_real_application_talks(ask):
     for _ in range(20):
         ask.board.run()
     assert states(ask)[1] == CoreState.RUN_TIME_ERROR
-
-
-# --- nonsense ------------------------------------------------------------------------------------
-
-
-def nonsense(random_: random.Random) -> bytes:
-    """Make a datagram: noise, or a header of sense in front of noise."""
-    if random_.random() < 0.3:
-        return random_.randbytes(random_.randrange(0, 400))
-    header = struct.pack(
-        "<2xBBBBHH",
-        random_.choice([0x87, 0x07, random_.randrange(256)]),
-        random_.choice([0xFF, 0, random_.randrange(256)]),
-        random_.choice([0, random_.randrange(256)]),
-        random_.choice([0xFF, random_.randrange(256)]),
-        random_.choice([0, 1, 0x100, 0x101, 0xFFFF, random_.randrange(65536)]),
-        random_.randrange(65536),
-    )
-    interesting = [0, 1, 4, 0xFF, 0x100, 0x10000, 0xFFFFFFFF, 0xE5007F00, 0xE1004000]
-    arguments = [
-        random_.choice([*interesting, random_.randrange(2**32), random_.randrange(2**16)])
-        for _ in range(3)
-    ]
-    command = random_.choice([*COMMANDS, random_.randrange(65536)])
-    body = struct.pack("<HH3I", command, random_.randrange(65536), *arguments)
-    data = (body + random_.randbytes(random_.choice([0, 4, 256])))[: random_.choice([0, 15, 272])]
-    return header + data
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_no_nonsense_stops_a_board(ask, seed):
-    random_ = random.Random(seed)
-    for step in range(1500):
-        ask.board.handle(nonsense(random_), HOST)
-        if step % 100 == 0:
-            ask.board.run()
-    ask.board.take_outgoing()
-    assert ask.ok(Command.VER)[12:17] == b"SC&MP"
-
-
-def test_no_nonsense_at_a_reverse_tag_stops_a_board(ask):
-    ask.ok(Command.IPTAG, iptag(1, 3, flags=2, port=0x23), 0x0100 << 16 | 12345, 0)
-    random_ = random.Random(1)
-    for _ in range(300):
-        ask.board.handle_reverse(random_.randbytes(random_.randrange(0, 400)), HOST, 12345)
-        ask.board.handle_reverse(b"", HOST, 54321)
-    ask.board.run()
-    assert ask.ok(Command.VER)[12:17] == b"SC&MP"

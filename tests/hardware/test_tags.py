@@ -6,6 +6,7 @@ import pytest
 from spikingconvnet.hardware.emulator.tags import (
     ENTRY_SIZE,
     FIXED,
+    POOL,
     REVERSE,
     STRIP,
     TEMPORARY,
@@ -38,16 +39,16 @@ def test_entries_on_the_wire(tag, text):
 
 def test_tags_are_set_found_and_cleared():
     tags = Tags()
-    assert [tags.new(), tags.get(0)] == [0, None]
-    for number in range(FIXED):
+    assert [tags.new(), tags.get(FIXED)] == [FIXED, None]
+    for number in range(FIXED, FIXED + POOL):
         assert tags.new() == number
         tags.set(number, Tag(VALID, HOST))
     assert tags.new() is None
-    tags.clear(3)
-    tags.clear(3)
-    assert tags.new() == 3
-    assert tags.entry(3) == bytes(ENTRY_SIZE)
-    assert tags.entry(4) == Tag(VALID, HOST).encode()
+    tags.clear(11)
+    tags.clear(11)
+    assert tags.new() == 11
+    assert tags.entry(11) == bytes(ENTRY_SIZE)
+    assert tags.entry(12) == Tag(VALID, HOST).encode()
 
 
 def test_loans_are_new_numbers_until_all_are_lent():
@@ -59,7 +60,7 @@ def test_loans_are_new_numbers_until_all_are_lent():
     again = tags.lend(("127.0.0.1", 60000))
     assert again == lent[0]
     assert tags.get(again).host == ("127.0.0.1", 60000)
-    assert tags.new() == 0
+    assert tags.new() == FIXED
 
 
 def test_a_returned_loan_is_lent_again_last():
@@ -74,6 +75,9 @@ def test_reverse_tags_tell_their_ports():
     tags.set(1, Tag(VALID | REVERSE, rx_port=12345))
     tags.set(2, Tag(VALID, HOST))
     tags.set(3, Tag(VALID | REVERSE | STRIP, rx_port=12346))
+    assert tags.reverse_ports() == {12345: 1, 12346: 3}
+    tags.set(FIXED, Tag(VALID | REVERSE, rx_port=12347))
+    tags.set(4, Tag(VALID | REVERSE, rx_port=12346))
     assert tags.reverse_ports() == {12345: 1, 12346: 3}
     tags.clear(1)
     assert tags.reverse_ports() == {12346: 3}
