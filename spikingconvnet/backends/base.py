@@ -4,11 +4,9 @@ sPyNNaker reads up to five configuration files and writes one into the home fold
 none. Here it reads exactly one, private to the run, whatever lies in the home or current folder.
 """
 
-import atexit
 import importlib
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +14,13 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from spikingconvnet.errors import BoardError, DependencyError, SpikingConvNetError
+from spikingconvnet.backends.toolchain import (
+    configuration,
+    forget_exit_notes,
+    own_interrupts,
+    private_configuration,
+)
+from spikingconvnet.errors import BoardError, DependencyError, SpikingConvNetError, UsageError
 
 REPORTS_BYTES = 2**30
 """Free space asked of the memory file system before reports go there."""
@@ -66,14 +70,18 @@ class Backend:
         """Take note that the backend is about to be closed."""
 
     def __enter__(self) -> "Backend":
+        from spikingconvnet.hardware.toolchain import check_toolchain
+
+        with clear_errors():
+            check_toolchain()
         try:
             with ExitStack() as stack:
                 machine = self.start(stack)
                 scratch = stack.enter_context(_scratch_folder(self.folder))
                 path = scratch / "spynnaker.cfg"
                 path.write_text(configuration(machine, reports=scratch), encoding="utf-8")
-                stack.enter_context(_private_configuration(path))
-                stack.enter_context(_own_interrupts())
+                stack.enter_context(private_configuration(path))
+                stack.enter_context(own_interrupts())
                 self._sim = importlib.import_module("spynnaker.pyNN")
                 stack.callback(self._end)
                 self._stack = stack.pop_all()
@@ -113,25 +121,26 @@ class Backend:
             self._sim.end()
 
 
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Tell the errors of the software board as this toolkit's: what the user can mend, or not."""
+    from spikingconvnet.hardware.errors import HardwareError
+
+    try:
+        yield
+    except HardwareError as error:
+        if isinstance(error, ImportError):
+            raise DependencyError(str(error)) from error
+        if isinstance(error, ValueError):
+            raise UsageError(str(error)) from error
+        raise BoardError(str(error)) from error
+
+
 def _interrupt_behind(error: BaseException | None) -> BaseException | None:
     """Return the interrupt that the toolchain turned into an exit, or the error itself."""
     if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
         return error.__context__
     return error
-
-
-def configuration(machine: dict[str, str], reports: Path | None = None) -> str:
-    """Return the text of a sPyNNaker configuration file for the given [Machine] section."""
-    sections = {
-        "Machine": machine,
-        "Logging": {"default": "info"},
-    }
-    if reports is not None:
-        sections["Reports"] = {"default_report_file_path": str(reports), "max_reports_kept": "1"}
-    lines: list[str] = []
-    for section, options in sections.items():
-        lines += [f"[{section}]", *(f"{key} = {value}" for key, value in options.items()), ""]
-    return "\n".join(lines)
 
 
 @contextmanager
@@ -151,17 +160,8 @@ def _scratch_folder(fallback: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        _forget_exit_notes()
+        forget_exit_notes()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _forget_exit_notes() -> None:
-    """Keep the toolchain from writing to its reports, and to the terminal, at exit."""
-    from spinn_utilities.data.utils_data_writer import UtilsDataWriter
-    from spinn_utilities.log import FormatAdapter
-
-    atexit.unregister(UtilsDataWriter.write_errored_file)
-    atexit.unregister(FormatAdapter.atexit_handler)
 
 
 def _remove_leftovers(parent: Path) -> None:
@@ -170,40 +170,3 @@ def _remove_leftovers(parent: Path) -> None:
         owner = folder.name.split("-")[1]
         if owner.isdigit() and not Path("/proc", owner).exists() and Path("/proc/self").exists():
             shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _private_configuration(path: Path) -> Iterator[None]:
-    """Let the toolchain read `path` and no other configuration file."""
-    try:
-        from spinn_utilities import conf_loader, config_holder
-    except ImportError as error:
-        raise DependencyError(f"sPyNNaker: not installed ({error}); pip install .") from error
-    load, find = conf_loader.load_config, config_holder._user_cfg
-
-    def load_one(_local: str | None, user: str | None, defaults: list[str]) -> Any:
-        return load(None, user, defaults)
-
-    conf_loader.load_config, config_holder._user_cfg = load_one, lambda: str(path)
-    try:
-        yield
-    finally:
-        conf_loader.load_config, config_holder._user_cfg = load, find
-
-
-@contextmanager
-def _own_interrupts() -> Iterator[None]:
-    """Keep Ctrl-C with the program: after a run the toolchain would swallow it."""
-    from spinn_front_end_common.interface.abstract_spinnaker_base import AbstractSpinnakerBase
-
-    names = [f"_AbstractSpinnakerBase__run_control_c_handler_{state}" for state in ("on", "off")]
-    kept = {name: getattr(AbstractSpinnakerBase, name) for name in names}
-    hook = sys.excepthook
-    for name in names:
-        setattr(AbstractSpinnakerBase, name, lambda _self: None)
-    try:
-        yield
-    finally:
-        for name, method in kept.items():
-            setattr(AbstractSpinnakerBase, name, method)
-        sys.excepthook = hook

@@ -9,10 +9,14 @@ from urllib.parse import urlsplit
 
 from spikingconvnet.backends import probe
 from spikingconvnet.backends.base import Backend
-from spikingconvnet.errors import BoardUnreachable, SpikingConvNetError, UsageError
+from spikingconvnet.errors import (
+    BoardUnreachable,
+    DependencyError,
+    SpikingConvNetError,
+    UsageError,
+)
+from spikingconvnet.hardware.constants import SPALLOC_PORT, SPALLOC_SOFTWARE
 
-SPALLOC_PORT = 22244
-"""TCP port of the older spalloc protocol (its package's default)."""
 CONNECT_S = 5.0
 
 
@@ -44,6 +48,7 @@ class HostBackend(Backend):
         identity = probe.identify(self.host)
         self.booted = identity is not None
         if identity is not None:
+            self._check_version(identity.version)
             small = (identity.width, identity.height) == (2, 2)
             if small != (self.version == 3):
                 raise BoardUnreachable(
@@ -52,6 +57,14 @@ class HostBackend(Backend):
                 )
         # Each retry of a silent board takes 39 s, and the default is three of them.
         return {"machine_name": self.host, "version": str(self.version), "spalloc_retry": "0"}
+
+    def _check_version(self, version: tuple[int, ...]) -> None:
+        if version[0] != probe.NEEDED[0] or version < probe.NEEDED:
+            number, needed = (".".join(map(str, v)) for v in (version, probe.NEEDED))
+            raise BoardUnreachable(
+                f"board {self.host}: was booted with SC&MP {number} (must be {needed} or a later "
+                f"{probe.NEEDED[0]}.x); switch it off and on, and it will be booted anew"
+            )
 
     def translate(self, error: BaseException) -> SpikingConvNetError | None:
         """Say in one sentence what a failed connection means."""
@@ -74,13 +87,16 @@ class SpallocBackend(Backend):
     def __init__(self, server: str, *, version: int, folder: Path) -> None:
         if not server:
             raise UsageError("--board: spalloc: (must be spalloc:SERVER, a host or http address)")
+        if version != 5:
+            raise UsageError(f"--board-version: {version} (a spalloc server lends version 5)")
         super().__init__(version=version, folder=folder)
         self.server = server
+        self.software = False
 
     @property
     def origin(self) -> str:
-        """Name the server."""
-        return f"spalloc {self.server}"
+        """Name the server, and the kind of its boards if it says that they are software."""
+        return f"spalloc {self.server}{' (software boards, ideal timing)' if self.software else ''}"
 
     def start(self, stack: ExitStack) -> dict[str, str]:
         """Check that the server listens and return how to reach it."""
@@ -101,9 +117,47 @@ class SpallocBackend(Backend):
         settings = {"version": str(self.version), "spalloc_retry": "0"}
         if web:
             return settings | {"spalloc_server": self.server}
+        self.software = self._lends_software(host, port)
         user = os.environ.get("SPALLOC_USER") or getpass.getuser()
         return settings | {
             "spalloc_server": host,
             "spalloc_port": str(port),
             "spalloc_user": user,
         }
+
+    def _lends_software(self, host: str, port: int) -> bool:
+        """Ask the server for its machines; tell whether all are made of software boards."""
+        try:
+            from spalloc_client import (
+                ProtocolClient,
+                ProtocolError,
+                ProtocolTimeoutError,
+                SpallocServerException,
+            )
+        except ImportError as error:
+            raise DependencyError(f"spalloc: not installed ({error}); pip install .") from error
+        wrong = (OSError, ValueError, ProtocolError, ProtocolTimeoutError, SpallocServerException)
+        try:
+            with ProtocolClient(host, port, timeout=CONNECT_S) as client:
+                machines = client.list_machines(timeout=CONNECT_S)
+            software = [SPALLOC_SOFTWARE in machine["tags"] for machine in machines]
+        except (*wrong, KeyError, TypeError) as error:
+            raise BoardUnreachable(
+                f"spalloc {self.server}: what answers at {host}, TCP port {port}, is no spalloc "
+                f"server ({error})"
+            ) from error
+        return bool(software) and all(software)
+
+    def translate(self, error: BaseException) -> SpikingConvNetError | None:
+        """Say in one sentence what became of the job."""
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        if "JobDestroyedError" in kinds:
+            return BoardUnreachable(f"spalloc {self.server}: lends no board: {error}")
+        if kinds & {"ProtocolError", "ProtocolTimeoutError", "SpallocServerException"}:
+            return BoardUnreachable(f"spalloc {self.server}: stopped answering ({error})")
+        if kinds & {"SpinnmanIOException", "SpinnmanTimeoutException"}:
+            return BoardUnreachable(
+                f"spalloc {self.server}: the board stopped answering ({error}); its job may have "
+                "been destroyed"
+            )
+        return None

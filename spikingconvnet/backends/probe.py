@@ -12,6 +12,9 @@ SCP_PORT = 17893
 ANSWER_S, TRIES = 1.0, 3
 _REPLY = struct.Struct("<HH")  # return code, sequence number
 _VER, _READ, _OK = 0, 2, 0x80
+NEEDED = (4, 0, 0)
+"""Least version of the monitor, and its only major one (SpiNNMan's base_transceiver.py)."""
+_VERSION_IS_TEXT = 0xFFFF  # instead of a version: it follows the monitor's name
 _ANY_CHIP = 0xFFFF  # the chip with the network socket, whatever its place
 _DIMENSIONS = 0xF5007F02  # sv->p2p_dims: height, width of the machine in chips, one byte each
 
@@ -23,6 +26,7 @@ class Identity:
     monitor: str
     width: int
     height: int
+    version: tuple[int, ...] = NEEDED
 
 
 def identify(host: str, port: int = SCP_PORT) -> Identity | None:
@@ -45,7 +49,7 @@ def identify(host: str, port: int = SCP_PORT) -> Identity | None:
             version = _ask(link, _VER)
             if version is None:
                 return None
-            monitor = version[12:].split(b"\0")[0].decode("ascii", "replace")
+            monitor, number = _monitor(version)
             if "SC&MP" not in monitor:
                 raise BoardUnreachable(
                     f"board {host}: answers as {monitor!r} (must be SC&MP); this may be the "
@@ -60,7 +64,17 @@ def identify(host: str, port: int = SCP_PORT) -> Identity | None:
                 f"listens on UDP port {port}: wrong address, or the board's program has ended"
             ) from error
     height, width = size[:2] if size and len(size) >= 2 else (0, 0)
-    return Identity(monitor, width, height)
+    return Identity(monitor, width, height, number)
+
+
+def _monitor(answer: bytes) -> tuple[str, tuple[int, ...]]:
+    """Read name and version; an old monitor gives its version as a number, hundredfold."""
+    name, _, rest = answer[12:].partition(b"\0")
+    numbers = rest.partition(b"\0")[0].split(b".")
+    number = int.from_bytes(answer[6:8], "little")
+    if number == _VERSION_IS_TEXT and all(part.isdigit() for part in numbers):
+        return name.decode("ascii", "replace"), tuple(int(part) for part in numbers)
+    return name.decode("ascii", "replace"), divmod(number, 100)
 
 
 def _ask(link: socket.socket, command: int, *arguments: int) -> bytes | None:

@@ -1,13 +1,15 @@
 """Progress bars on the real standard error, and none at all where that is not a terminal."""
 
+import contextlib
+import os
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import TextIO, TypeVar
 
 from spikingconvnet.utilities import logs
 
 Item = TypeVar("Item")
-_WIDTH = 28
+_WIDTH, _USUAL_COLUMNS = 28, 80
 _PERIOD_S = 0.1
 
 
@@ -68,6 +70,42 @@ class Bar:
             self._stream.write(f"\r{self.text()}\x1b[K")
             self._stream.flush()
             self._drawn = time.monotonic()
+
+
+class Block:
+    """Draw some lines, and others in their place later, until closed.
+
+    Nothing is written where ``stream`` (default: the real standard error) is not a terminal.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or logs.terminal().stderr
+        self.alive = self._stream.isatty()
+        self._drawn = 0
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Show these lines instead of the last ones, cut to the width of the terminal."""
+        if self.alive:
+            width = _width(self._stream) - 1
+            self._stream.write(self._erase() + "\n".join(line[:width] for line in lines))
+            self._stream.flush()
+            self._drawn = len(lines)
+
+    def close(self) -> None:
+        """Take the lines off the terminal."""
+        if self._drawn:
+            self._stream.write(self._erase())
+            self._stream.flush()
+            self._drawn = 0
+
+    def _erase(self) -> str:
+        return "\r\x1b[K" + "\x1b[A\x1b[K" * (self._drawn - 1)
+
+
+def _width(stream: TextIO) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_COLUMNS
+    return _USUAL_COLUMNS
 
 
 class StepBars:

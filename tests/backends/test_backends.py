@@ -5,12 +5,14 @@ import struct
 import threading
 import time
 from contextlib import contextmanager
+from importlib import metadata
 
 import pytest
+from spikingconvnet.hardware.spalloc import SpallocServer
 
 from spikingconvnet import backends
 from spikingconvnet.backends import base, boards, probe
-from spikingconvnet.errors import BoardError, BoardUnreachable, UsageError
+from spikingconvnet.errors import BoardError, BoardUnreachable, DependencyError, UsageError
 
 
 @contextmanager
@@ -174,10 +176,8 @@ def test_a_spalloc_server_that_is_not_there(tmp_path, server):
 
 def test_spalloc_settings(tmp_path, monkeypatch):
     monkeypatch.setenv("SPALLOC_USER", "me")
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        port = server.getsockname()[1]
+    with SpallocServer() as server:
+        port = server.port
         old = backends.load(f"spalloc:127.0.0.1:{port}", folder=tmp_path).start(None)
         new = backends.load(f"spalloc:http://127.0.0.1:{port}", folder=tmp_path).start(None)
     assert old["spalloc_server"] == "127.0.0.1" and old["spalloc_port"] == str(port)
@@ -234,8 +234,34 @@ def test_a_board_that_is_killed_is_one_error_and_soon(tmp_path):
 
 
 def test_a_board_is_served_to_other_programs(tmp_path):
-    with backends.serve(version=3, folder=tmp_path) as (board, configuration):
-        assert f"machine_name = {board.address}" in configuration
-        assert "version = 3" in configuration
-        identity = probe.identify(board.address)
+    with backends.serve(version=3, log=tmp_path / "log") as served:
+        assert f"machine_name = {served.board.address}" in served.configuration
+        assert "version = 3" in served.configuration
+        assert "IF_curr_exp_stdp_mad_pair_additive" in served.binaries.values()
+        identity = probe.identify(served.board.address)
     assert identity is not None and (identity.width, identity.height) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"boards": 2}, UsageError, r"boards: 2 \(must be"),
+        ({"address": "127.0.0.1"}, UsageError, r"address: '127.0.0.1' \(must be"),
+        ({"dead": "/no/such/file"}, UsageError, "/no/such/file: No such file"),
+    ],
+)
+def test_a_board_that_cannot_be_served_is_an_error_of_ours(options, kind, message):
+    with pytest.raises(kind, match=message), backends.serve(**options):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("name", ["virtual", "software"])
+def test_a_foreign_toolchain_is_told_before_anything_starts(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(metadata, "version", lambda _name: "1!6.0.1")
+    message = r"sPyNNaker: version 1!6.0.1 \(must be 7.4: pip install 'sPyNNaker == 1!7.4.\*'\)"
+    with (
+        pytest.raises(DependencyError, match=message) as caught,
+        backends.load(name, version=3, folder=tmp_path),
+    ):
+        raise AssertionError
+    assert caught.value.exit_code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib.util
 import io
 import logging
 import os
@@ -16,44 +17,15 @@ from typing import Any
 import pytest
 from spikingconvnet.hardware.client import SoftwareBoard
 
+from spikingconvnet.backends import toolchain
+
 PLAIN = {"enable_advanced_monitor_support": False, "enable_reinjection": False}
 
 
-def configuration(board: SoftwareBoard, reports: Path, options: dict[str, dict[str, Any]]) -> str:
-    """Write a sPyNNaker user configuration for a board.
-
-    A board on a busy computer may be slow: the toolchain waits for it for longer than usual.
-    """
-    sections: dict[str, dict[str, Any]] = {
-        "Machine": {
-            "machine_name": board.address,
-            "version": board.version,
-            "post_simulation_overrun_before_error": 100,
-        },
-        "Reports": {"default_report_file_path": reports},
-    }
-    for section, values in options.items():
-        sections.setdefault(section, {}).update(values)
-    lines = []
-    for section, values in sections.items():
-        lines += [f"[{section}]", *(f"{name} = {value}" for name, value in values.items())]
-    return "\n".join(lines) + "\n"
-
-
 @pytest.fixture(scope="session")
-def board_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Any]]:
+def board_factory(software_boards: Callable[..., SoftwareBoard]) -> Callable[..., SoftwareBoard]:
     """Give a running board of a version; one of each is shared by the whole session."""
-    boards: dict[int, SoftwareBoard] = {}
-    with contextlib.ExitStack() as stack:
-
-        def make(version: int) -> SoftwareBoard:
-            if version not in boards:
-                log = tmp_path_factory.mktemp("board") / f"version-{version}.log"
-                boards[version] = stack.enter_context(SoftwareBoard(version=version, log=log))
-            boards[version].check()
-            return boards[version]
-
-        yield make
+    return software_boards
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +44,27 @@ def reports_folder() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def translations(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Translate programs of sPyNNaker by name; give the folder of all that have been translated."""
+    folder = tmp_path_factory.mktemp("translated")
+
+    def translated(*names: str) -> Path:
+        from spikingconvnet.hardware.emulator.translator.machine import translate_file
+
+        spec = importlib.util.find_spec("spynnaker")  # not the sub-package: it would import it all
+        assert spec and spec.origin
+        for name in names:
+            binaries = Path(spec.origin).parent / "pyNN" / "model_binaries"
+            translate_file(binaries / f"{name}.aplx", folder)
+        return folder
+
+    return translated
+
+
 @pytest.fixture
 def spynnaker_on(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reports_folder: Path
+    tmp_path: Path, reports_folder: Path
 ) -> Callable[..., contextlib.AbstractContextManager[Any]]:
     """Give `with spynnaker_on(board, default=False, options={}) as sim`: a set-up sPyNNaker.
 
@@ -89,19 +79,20 @@ def spynnaker_on(
         default: bool = False,
         options: dict[str, dict[str, Any]] | None = None,
         timestep: float = 1.0,
+        **setup: Any,
     ) -> Iterator[Any]:
-        chosen = {} if default else {"Machine": dict(PLAIN)}
+        chosen: dict[str, dict[str, Any]] = {
+            "Machine": {} if default else dict(PLAIN),
+            "Reports": {"default_report_file_path": reports_folder},
+        }
         for section, values in (options or {}).items():
             chosen.setdefault(section, {}).update(values)
-        (tmp_path / ".spynnaker.cfg").write_text(configuration(board, reports_folder, chosen))
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-        with contextlib.redirect_stderr(io.StringIO()):
-            import spynnaker.pyNN as sim
-
-            sim.setup(timestep)
-            try:
-                yield sim
-            finally:
-                sim.end()
+        with (
+            contextlib.redirect_stderr(io.StringIO()),
+            toolchain.spynnaker_on(board, tmp_path, chosen) as sim,
+        ):
+            sim.setup(timestep, **setup)
+            yield sim
+            sim.end()
 
     return use

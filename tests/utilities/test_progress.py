@@ -3,7 +3,7 @@ import io
 import pytest
 
 from spikingconvnet.utilities import progress as module
-from spikingconvnet.utilities.progress import Bar, StepBars, progress
+from spikingconvnet.utilities.progress import Bar, Block, StepBars, progress
 
 
 class Console(io.StringIO):
@@ -74,3 +74,23 @@ def test_each_step_of_a_download_gets_its_own_bar():
     assert any("images" in line and "100/100" in line for line in lines)
     assert any(line.startswith("labels") for line in lines)
     assert lines[-1] == "\x1b[K"
+
+
+def test_a_block_is_drawn_over_itself_and_taken_off():
+    console = Console()
+    block = Block(console)
+    block.draw(["one", "x" * 200])
+    assert console.getvalue() == "\r\x1b[Kone\n" + "x" * 79
+    block.draw(["two", "three", "four"])
+    assert console.getvalue().endswith("\r\x1b[K\x1b[A\x1b[Ktwo\nthree\nfour")
+    block.close()
+    block.close()
+    assert console.getvalue().endswith("four\r\x1b[K\x1b[A\x1b[K\x1b[A\x1b[K")
+
+
+def test_no_block_where_there_is_no_terminal():
+    pipe = io.StringIO()
+    block = Block(pipe)
+    block.draw(["one"])
+    block.close()
+    assert pipe.getvalue() == "" and not block.alive
