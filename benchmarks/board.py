@@ -1,126 +1,291 @@
-"""Time the software board against real time: python benchmarks/board.py
+"""Time the software board against real time: python benchmarks/board.py [--only ROW] [--repeat N]
 
 A real SpiNNaker board runs at real time by design, so that is the baseline: a factor of 40 means
 that a second on the board takes 25 ms here. Only the board's own work is counted (MIPS: million ARM
 instructions a second, all cores together); sPyNNaker's mapping and loading, which are the same for
-every board, are shown beside it.
+every board, are shown beside it. Each figure stands beside the one to reach and the one to aim at.
+
+Other work on the computer slows the board down: judge by a quiet one.
 """
 
+import argparse
+import importlib.util
+import os
+import platform
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from spikingconvnet import backends
-from spikingconvnet.algorithms import spike_trains
-from spikingconvnet.classes.layers import ConvLayer
-from spikingconvnet.classes.model import SpikingConvNet
-from spikingconvnet.classes.network import InferenceNetwork, TrainingNetwork
-from spikingconvnet.utilities import logs
+import networks
 
-Build = Callable[[Any], None]
+from spikingconvnet.backends.software import SoftwareBackend
+from spikingconvnet.utilities import logs, storage
 
-
-def random_spikes(size: int, rate_hz: float, duration_ms: int) -> spike_trains.SpikeTrains:
-    """Draw regular-ish random spikes for `size` sources."""
-    rng = np.random.default_rng(1)
-    fired = rng.random((duration_ms, size)) < rate_hz / 1000
-    times, neurons = np.nonzero(fired)
-    return spike_trains.SpikeTrains(neurons.astype(np.int32), times.astype(float), size)
-
-
-def poisson(sim: Any) -> None:
-    """Run 128 Poisson sources into 128 IF_curr_exp neurons for 1,000 ms."""
-    sim.setup(timestep=1.0)
-    source = sim.Population(128, sim.SpikeSourcePoisson(rate=20.0), seed=1)
-    target = sim.Population(128, sim.IF_curr_exp(), seed=2)
-    synapse = sim.StaticSynapse(weight=0.5, delay=2.0)
-    sim.Projection(source, target, sim.FixedProbabilityConnector(0.2), synapse)
-    target.record("spikes")
-    sim.run(1000.0)
-    sim.end()
-
-
-def training(kernels: int, side: int, channels: int) -> Build:
-    """Train a layer for 20 s; an input fires in every second window of 50 ms, as in the demo."""
-
-    def build(sim: Any) -> None:
-        layer = ConvLayer(kernels, side)
-        shape = (kernels, channels, side, side)
-        weights = layer.rule.initial_weights(shape, np.random.default_rng(0))
-        spikes = random_spikes(channels * side * side, 10.0, 20_000)
-        with TrainingNetwork(sim, layer) as network:
-            network.run(weights, [spikes], 20_000)
-
-    return build
-
-
-def convolution(sim: Any) -> None:
-    """Show 20 images of 50 ms to a network of 784 -> 2,304 neurons."""
-    model = SpikingConvNet((28, 28)).add(ConvLayer(16, 5, stride=2))
-    weights = np.random.default_rng(0).random((16, 1, 5, 5)) / 4
-    spikes = random_spikes(784, 8.0, 1000)
-    with InferenceNetwork(sim, model.stages) as network:
-        network.run([[weights]], spikes, 20, 50)
-
-
-def balanced(neurons: int, duration_ms: int) -> Build:
-    """Run a random network of 80 % excitatory and 20 % inhibitory neurons, 64 on a core."""
-
-    def build(sim: Any) -> None:
-        sim.setup(timestep=1.0)
-        sim.set_number_of_neurons_per_core(sim.IF_curr_exp, 64)
-        sizes = {"excitatory": neurons * 4 // 5, "inhibitory": neurons // 5}
-        cell = sim.IF_curr_exp(i_offset=1.1, tau_refrac=2.0)
-        cells = {name: sim.Population(size, cell, seed=size) for name, size in sizes.items()}
-        for population in cells.values():
-            start = sim.RandomDistribution("uniform", low=-65.0, high=-50.0)
-            population.initialize(v=start)
-            population.record("spikes")
-        connector = sim.FixedProbabilityConnector(200 / neurons)
-        for name, weight in (("excitatory", 0.08), ("inhibitory", -0.32)):
-            for target in cells.values():
-                synapse = sim.StaticSynapse(weight=weight, delay=2.0)
-                sim.Projection(cells[name], target, connector, synapse, receptor_type=name)
-        sim.run(float(duration_ms))
-        spikes = sum(len(cells[name].spinnaker_get_data("spikes")) for name in cells)
-        RATES.append(spikes / neurons / duration_ms * 1000)
-        sim.end()
-
-    return build
-
-
-RATES: list[float] = []
-NETWORKS: dict[str, Build] = {
-    "128 Poisson -> 128 IF_curr_exp, 1 s": poisson,
-    "training 16 -> 4, 20 s": training(4, 4, 1),
-    "training 75 -> 32, 20 s": training(32, 5, 3),
-    "convolution 784 -> 2,304, 1 s": convolution,
-    "balanced, 2,000 neurons, 0.5 s": balanced(2000, 500),
+NETWORKS: dict[str, networks.Network] = {
+    "poisson": networks.poisson(1000),
+    "poisson, 10 s": networks.poisson(10_000),
+    "training-4": networks.training(4, 4, 1),
+    "training-32": networks.training(32, 5, 3),
+    "convolution": networks.convolution,
+    "balanced-2000": networks.balanced(2000, 50, 500),
+    "balanced-4000": networks.balanced(4000, 64, 500),
 }
+TIERS: dict[str, dict[str, Any]] = {
+    "interpreter": {"translate": False},
+    "translated": {"translate": True},
+}
+"""The ways in which a board can execute, and the arguments of SoftwareBoard that choose them."""
+PROGRAMS = (
+    *(
+        f"spynnaker/pyNN/model_binaries/{name}.aplx"
+        for name in ("IF_curr_exp", "IF_curr_exp_stdp_mad_pair_additive", "spike_source_poisson")
+    ),
+    "spynnaker/pyNN/model_binaries/synapse_expander.aplx",
+    "spinn_front_end_common/common_model_binaries/reverse_iptag_multicast_source.aplx",
+    "spinn_front_end_common/common_model_binaries/extra_monitor_support.aplx",
+)
+"""What the networks run: translated before anything is timed, unless that has been done."""
+MONITORS = ("enable_advanced_monitor_support", "enable_reinjection")
+"""The settings of sPyNNaker that load its monitors."""
+
+
+class Backend(SoftwareBackend):
+    """A software board that executes in one of the ways, with or without sPyNNaker's monitors."""
+
+    def __init__(self, tier: str, *, monitors: bool, folder: Path) -> None:
+        super().__init__(version=5, folder=folder)
+        self._tier, self._monitors = tier, monitors
+
+    @cached_property
+    def board(self) -> Any:
+        from spikingconvnet.hardware.client import SoftwareBoard
+
+        log = self.folder / "board.log"
+        return SoftwareBoard(version=self.version, log=log, **TIERS[self._tier])
+
+    def start(self, stack: Any) -> dict[str, str]:
+        return super().start(stack) | dict.fromkeys(MONITORS, str(self._monitors))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network to run."""
+
+    network: str
+    monitors: bool = True
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run took; `peak_mb` is that of the board's process, 0 where it cannot be told."""
+
+    virtual_s: float
+    board_s: float
+    cpu_s: float
+    whole_s: float
+    instructions: float
+    peak_mb: float
+    rate_hz: float | None
+
+    @property
+    def factor(self) -> float:
+        """How many times faster than real time."""
+        return self.virtual_s / self.board_s
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: what it says of the runs of its tasks, and what that should be."""
+
+    title: str
+    tasks: tuple[Task, ...]
+    figure: Callable[..., float]
+    reach: float
+    aim: float
+    unit: str = "x"
+
+    def verdict(self, figure: float) -> str:
+        """Say what a figure achieves; of factors a larger one is better."""
+        sign = 1 if self.aim > self.reach else -1
+        if sign * figure >= sign * self.aim:
+            return "aim"
+        return "reach" if sign * figure >= sign * self.reach else "missed"
+
+
+def factor(run: Measured) -> float:
+    return run.factor
+
+
+def peak(run: Measured) -> float:
+    return run.peak_mb
+
+
+def slowdown(with_monitors: Measured, without: Measured) -> float:
+    return with_monitors.board_s / without.board_s
+
+
+def _fast(title: str, network: str, reach: float, aim: float) -> Row:
+    return Row(title, (Task(network),), factor, reach, aim)
+
+
+ROWS = {
+    "poisson": _fast("128 Poisson -> 128 IF_curr_exp, 1 s", "poisson", 20, 40),
+    "training-4": _fast("training 16 -> 4, 20 s", "training-4", 60, 150),
+    "training-32": _fast("training 75 -> 32, 20 s", "training-32", 60, 150),
+    "convolution": _fast("convolution 784 -> 2,304, 1 s", "convolution", 4, 10),
+    "balanced-2000": _fast("2,000 neurons, 40 cores, 0.5 s", "balanced-2000", 0.6, 1.2),
+    "balanced-4000": _fast("4,000 neurons, 63 cores, 0.5 s", "balanced-4000", 0.15, 0.5),
+    "memory": Row(
+        "peak memory, 63 cores", (Task("balanced-4000"),), peak, reach=300, aim=150, unit="MB"
+    ),
+    "monitors": Row(
+        "with monitors / without, 10 s",
+        (Task("poisson, 10 s"), Task("poisson, 10 s", monitors=False)),
+        slowdown,
+        reach=1.3,
+        aim=1.05,
+        unit="times",
+    ),
+}
+
+if not Path("/proc/self/status").exists():
+    del ROWS["memory"]
+
+
+def peak_mb(pid: int) -> float:
+    """Read the most memory that a process has had so far, in MB; 0 where no /proc tells it."""
+    path = Path(f"/proc/{pid}/status")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6
+
+
+def measure(task: Task, tier: str) -> Measured:
+    """Run a network on a new board."""
+    with tempfile.TemporaryDirectory() as folder:
+        backend = Backend(tier, monitors=task.monitors, folder=Path(folder))
+        start = time.perf_counter()
+        with logs.capture(Path(folder) / "toolchain.log"), backend:
+            rate = NETWORKS[task.network](backend.sim)
+            memory = peak_mb(backend.board.pid)
+        whole = time.perf_counter() - start
+    summary = backend.board.summary
+    return Measured(
+        virtual_s=summary["virtual_ms"] / 1000,
+        board_s=summary["busy_s"],
+        cpu_s=summary["cpu_s"],
+        whole_s=whole,
+        instructions=summary["instructions"],
+        peak_mb=memory,
+        rate_hz=rate,
+    )
+
+
+def measure_all(tasks: Sequence[Task], tier: str, repeat: int) -> dict[Task, list[Measured]]:
+    """Run every task so many times, in turns, so that what disturbs one disturbs all."""
+    runs: dict[Task, list[Measured]] = {task: [] for task in tasks}
+    for _ in range(repeat):
+        for task in tasks:
+            runs[task].append(measure(task, tier))
+    return runs
+
+
+def results(names: Sequence[str], repeat: int) -> Iterator[dict[str, Any]]:
+    """Measure rows; give each as soon as it is known, with the runs that it comes from."""
+    done: dict[tuple[Task, str], list[Measured]] = {}
+    for name in names:
+        row = ROWS[name]
+        for tier in TIERS:
+            new = [task for task in row.tasks if (task, tier) not in done]
+            for task, runs in measure_all(new, tier, repeat).items():
+                done[task, tier] = runs
+            runs_of = [done[task, tier] for task in row.tasks]
+            figures = [row.figure(*runs) for runs in zip(*runs_of, strict=True)]
+            middle = statistics.median(figures)
+            yield {
+                "row": name,
+                "tier": tier,
+                "unit": row.unit,
+                "median": middle,
+                "figures": figures,
+                "reach": row.reach,
+                "aim": row.aim,
+                "verdict": row.verdict(middle),
+                "runs": [[asdict(run) for run in runs] for runs in runs_of],
+            }
+
+
+HEAD = (
+    f"{'network':36} {'tier':12} {'measured':>16} {'reach':>6} {'aim':>6} {'':9} "
+    f"{'board s':>8} {'MIPS':>6} {'all s':>6} {'Hz':>4}"
+)
+
+
+def line(result: dict[str, Any]) -> str:
+    """Write a result as a line of the table; what follows the verdict is of the first task."""
+    figures = result["figures"]
+    measured = f"{result['median']:.3g} {result['unit']}"
+    if len(figures) > 1:
+        measured = f"{min(figures):.3g}-{max(figures):.3g}: {measured}"
+    runs = [Measured(**run) for run in result["runs"][0]]
+    run = sorted(runs, key=lambda run: run.board_s)[len(runs) // 2]
+    rate = "" if run.rate_hz is None else f"{run.rate_hz:.0f}"
+    return (
+        f"{ROWS[result['row']].title:36} {result['tier']:12} {measured:>16} {result['reach']:6g} "
+        f"{result['aim']:6g} {result['verdict']:9} {run.board_s:8.3f} "
+        f"{run.instructions / run.board_s / 1e6:6.0f} {run.whole_s:6.1f} {rate:>4}"
+    )
+
+
+def host() -> dict[str, Any]:
+    """Say what the figures were measured on."""
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "processors": os.cpu_count(),
+    }
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} (must be a whole number, at least 1)")
+    return int(text)
+
+
+def translate_programs() -> None:
+    """Translate what has not been translated; it takes a minute, once."""
+    from spikingconvnet.hardware.emulator.translator.cache import default_folder
+    from spikingconvnet.hardware.emulator.translator.machine import translate_file
+
+    spec = importlib.util.find_spec("spynnaker")  # not imported: the boards' processes do that
+    assert spec and spec.origin
+    for program in PROGRAMS:
+        translate_file(Path(spec.origin).parent.parent / program, default_folder())
 
 
 def main() -> None:
-    print(f"{'network':36} {'board s':>8} {'x real time':>12} {'MIPS':>6} {'all s':>8}")
-    for name, build in NETWORKS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            backend = backends.load("software", version=5, folder=Path(folder))
-            start = time.perf_counter()
-            with logs.capture(Path(folder) / "toolchain.log"), backend:
-                build(backend.sim)
-            whole = time.perf_counter() - start
-            summary = backend.board.summary
-        factor = summary["virtual_ms"] / 1000 / summary["busy_s"]
-        mips = summary["instructions"] / summary["busy_s"] / 1e6
-        numbers = f"{summary['busy_s']:8.3f} {factor:12.1f} {mips:6.0f} {whole:8.2f}"
-        rate = f"  ({RATES.pop():.0f} Hz)" if RATES else ""
-        print(f"{name:36} {numbers}{rate}", flush=True)
+    parser = argparse.ArgumentParser(description="Time the software board against real time.")
+    parser.add_argument(
+        "--only", action="append", choices=ROWS, metavar="ROW", help=f"one of: {', '.join(ROWS)}"
+    )
+    parser.add_argument("--repeat", type=_count, default=1, metavar="N", help="median of N runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    options = parser.parse_args()
+    translate_programs()
+    print(HEAD)
+    table = []
+    for result in results(options.only or list(ROWS), options.repeat):
+        print(line(result), flush=True)
+        table.append(result)
+    if options.json:
+        storage.write_json(options.json, {"host": host(), "rows": table}, "software board")
 
 
 if __name__ == "__main__":
