@@ -11,6 +11,8 @@ HARDWARE = {
     "spikingconvnet.hardware": "hardware",
     "spikingconvnet.hardware.boards": "hardware/boards",
     "spikingconvnet.hardware.emulator": "hardware/emulator",
+    "spikingconvnet.hardware.emulator.translator": "hardware/emulator/translator",
+    "spikingconvnet.hardware.spalloc": "hardware/spalloc",
 }
 CORE = "hardware/emulator/csrc"
 
@@ -29,12 +31,23 @@ REQUIRES = [
     "scikit-learn >= 1.4, < 2",
     # Figures; 3.8 is the first for Python 3.12.
     "matplotlib >= 3.8, < 4",
+    # Translates ARM code for the software board, which is three times as fast with it; 0.45 is the
+    # first without typed pointers, 0.51 has not been tried.
+    "llvmlite >= 0.45, < 0.51",
+    # Compiles the host engine; 0.62 is the first on that llvmlite.
+    "numba >= 0.62, < 0.69",
+    # Reads pictures and writes animations; matplotlib needs it too. 10.1 is the first for 3.12.
+    "Pillow >= 10.1, < 14",
     # Defines the folder of MNIST files that users have (our reader is held to it by a test); 0.7 is
     # its last release.
     "python-mnist == 0.7",
 ]
+# Writes logs for TensorBoard without needing TensorFlow; 2.6 is the series tried here.
+TENSORBOARD = "tensorboardX >= 2.6, < 3"
 EXTRAS = {
+    "tensorboard": [TENSORBOARD],
     "test": [
+        TENSORBOARD,
         # Runs the tests; 8 has the importlib import mode used here.
         "pytest >= 8, < 10",
         # Finds odd shapes that break a formula.
@@ -47,6 +60,10 @@ EXTRAS = {
         "unicorn >= 2.1.1, < 2.2",
         # Oracle of the convolutions and filters.
         "scipy >= 1.11, < 2",
+    ],
+    "bench": [
+        # The baseline of benchmarks/engine.py: SpykeTorch's definitions, written in PyTorch.
+        "torch >= 2.4, < 3",
     ],
 }
 
@@ -77,5 +94,9 @@ setup(
     ],
     install_requires=REQUIRES,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["spikingconvnet = spikingconvnet.cli:main"]},
+    entry_points={
+        "console_scripts": ["spikingconvnet = spikingconvnet.cli:main"],
+        # Named as the module, so that a conftest.py that asks for it too does not load it twice.
+        "pytest11": ["spikingconvnet.pytest_plugin = spikingconvnet.pytest_plugin"],
+    },
 )

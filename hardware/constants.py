@@ -12,6 +12,10 @@ SCP_PORT: Final = 17893
 
 BOOT_PORT: Final = 54321
 """UDP port on which a board that is not booted takes the firmware."""
+SPALLOC_PORT: Final = 22244
+"""TCP port of the older spalloc protocol (spalloc_client.spalloc_config)."""
+SPALLOC_SOFTWARE: Final = "software"
+"""Tag by which our spalloc server tells that what it lends is software."""
 
 ITCM_SIZE: Final = 0x8000
 DTCM_BASE: Final = 0x00400000
@@ -49,6 +53,7 @@ ROUTER_ENTRIES: Final = 1024
 P2P_SELF: Final = 7
 P2P_NONE: Final = 6
 
+SYSCTL: Final = 0xE2000000
 SYSCTL_SET_IRQ: Final = 0xE2000008
 SYSCTL_CLEAR_IRQ: Final = 0xE200000C
 SYSCTL_SET_FLAGS: Final = 0xE2000058
@@ -76,8 +81,10 @@ class Command(IntEnum):
     """SCP commands."""
 
     VER = 0
+    RUN = 1
     READ = 2
     WRITE = 3
+    APLX = 4
     FILL = 5
     COUNT = 15
     REMAP = 16
@@ -94,8 +101,10 @@ class Command(IntEnum):
     SROM = 27
     ALLOC = 28
     RTR = 29
+    RSVD = 30
     INFO = 31
     SYNC = 32
+    TUBE = 64
 
 
 class Result(IntEnum):
@@ -112,6 +121,11 @@ class Result(IntEnum):
     CPU = 0x88
     DEAD = 0x89
     BUFFER = 0x8A
+    P2P_NO_REPLY = 0x8B
+    P2P_REJECT = 0x8C
+    P2P_BUSY = 0x8D
+    P2P_TIMEOUT = 0x8E
+    PACKET = 0x8F
 
 
 class CoreState(IntEnum):

@@ -2,7 +2,8 @@
 
 On this board work takes no time. A real core runs at 200 MHz and executes at most one instruction
 a cycle, so a tick of 1 ms with more than 200,000 instructions would overrun there for certain.
-Waiting for memory and branches add to that; they are not counted, so less is no promise.
+Waiting for memory and branches add to that; they are not counted, so less is no promise. Where
+timing is enforced, a tick has overrun if the core did not wait for interrupt in it.
 """
 
 from __future__ import annotations

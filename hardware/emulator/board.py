@@ -14,7 +14,7 @@ import os
 from collections import deque
 from typing import Final
 
-from ..constants import CYCLES_PER_MS, SCP_PORT, CoreState, Result
+from ..constants import CYCLES_PER_MS, SCP_PORT, Result
 from ..packets import (
     HOST_PORT,
     NO_TAG,
@@ -28,19 +28,30 @@ from ..packets import (
     encode_sdp,
 )
 from . import _core
+from .access import Refused
 from .account import CoreAccount, take
 from .chip import Chip
 from .layout import XY, Layout, load_layout, p2p_address
-from .monitor import FIRMWARE, Monitor, Refused, carry_out_for_idle_core
-from .tags import REVERSE, STRIP, TEMPORARY, Address, Tags
+from .live import talk_to_host
+from .monitor import FIRMWARE, Monitor, carry_out_for_idle_core
+from .neighbours import Hearer
+from .serial_rom import SerialRom, board_record
+from .tags import FIXED, POOL, REVERSE, STRIP, TEMPORARY, Address, Tags
+from .translator.background import Translations
 
 logger = logging.getLogger(__name__)
 
 ROOT: Final = 0xFFFF
 """Chip address that stands for the root chip."""
-_SLICE: Final = 4_000_000
+SLICE: Final = 4_000_000
 """Instructions between two looks at the network, about 10 ms."""
+_BURST: Final = 32
+"""Datagrams that are sent before the chips go on: a host's socket holds some hundreds."""
 _MOST_THREADS: Final = 4
+_CHECKSUM, _NO_ROUTE = 0x40, 0x20
+"""Flags of a message: it carries a checksum, which nobody checks; it stays at this chip."""
+_PATIENCE: Final = CYCLES_PER_MS
+"""How long a message waits for a core to take the one before (`shm_send_msg` in the firmware)."""
 
 
 Door = tuple[XY, int]
@@ -51,10 +62,16 @@ class Board:
     """A SpiNNaker machine made of software; results do not depend on the number of threads.
 
     `ip` is the address of the first Ethernet chip; further ones have the addresses behind it.
-    `firmware` is what the monitors say that they are.
+    `firmware` is what the monitors say that they are. With `enforce_timing` work takes time.
     """
 
-    def __init__(self, layout: Layout, ip: str = "127.0.0.2", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        ip: str = "127.0.0.2",
+        threads: int | None = None,
+        enforce_timing: bool = False,
+    ) -> None:
         self.layout = layout
         self.firmware = FIRMWARE
         self.addresses = dict(
@@ -67,15 +84,24 @@ class Board:
                 for xy, around in ((xy, layout.neighbours[xy]) for xy in layout.chips)
             ],
             threads or min(_processors(), _MOST_THREADS),
+            enforce_timing,
         )
         self.chips = [Chip(self.core, i, xy, layout) for xy, i in numbers.items()]
         self.tags = {ethernet: Tags() for ethernet in layout.ethernets}
+        self._tags_elsewhere: dict[XY, Tags] = {}
+        self.roms = {
+            xy: SerialRom(board_record(layout.version, self.ip(xy), SCP_PORT))
+            for xy in layout.ethernets
+        }
         self._by_address = {chip.address: chip for chip in self.chips}
         self._monitors = {chip.address: Monitor(self, chip) for chip in self.chips}
         self._parents = layout.routes_to(layout.ethernet)
         self.accounts: list[CoreAccount] = []
         """Of all programs that have been stopped, in that order."""
+        self.translations: Translations | None = None
+        """Where the cores get translated code from, if they do."""
         self._waiting: dict[tuple[int, int], deque[Sdp]] = {}
+        self._waiting_since: dict[tuple[int, int], int] = {}
         self._outgoing: list[tuple[bytes, Address, Door]] = []
         for chip in self.chips:
             chip.boot(layout, self.ip(chip.xy))
@@ -102,8 +128,16 @@ class Board:
         except ValueError as error:
             logger.debug("dropped a datagram of %s: %s", sender, error)
             return
-        message.source_chip = p2p_address(at or self.layout.ethernet)
+        ethernet = at or self.layout.ethernet
+        if message.flags & REPLY_EXPECTED and message.tag != NO_TAG:
+            known = message.tag < FIXED + POOL and self.tags[ethernet].get(message.tag)
+            if not known:
+                return
+        message.flags &= ~_CHECKSUM
+        message.source_chip = p2p_address(ethernet)
         message.source_port = HOST_PORT
+        if message.flags & _NO_ROUTE:
+            message.dest_chip = message.source_chip
         self._route(message, sender)
         self._deliver()
 
@@ -119,19 +153,31 @@ class Board:
         self._route(Sdp(7, number, tag.dest_port, HOST_PORT, tag.dest_chip, chip, data), sender)
         self._deliver()
 
-    def run(self) -> bool:
-        """Let the chips work for about 10 ms; False when there is nothing left to do."""
-        left = _SLICE
+    def run(self, instructions: int = SLICE) -> bool:
+        """Let the chips work for a while; False when there is nothing left to do for now.
+
+        They pause when there is much to send. A simulation stops at `core.limit`.
+        """
+        if self.translations is not None:
+            self.translations.look()
         while True:
-            result = self.core.run(left)
+            result = self.core.run(instructions)
             if result == _core.ATTENTION:
                 self._attend()
-                continue
-            delivered = self._deliver()
-            if result == _core.ALLOWANCE:
+                if len(self._outgoing) < _BURST:
+                    continue
                 return True
-            if not delivered:
+            delivered = self._deliver()
+            if result == _core.ALLOWANCE or (result == _core.LIMIT and not delivered):
+                self._give_up(self.core.now - _PATIENCE)
+                return bool(result == _core.ALLOWANCE)
+            if not delivered and not self._give_up(self.core.now):
                 return False
+
+    @property
+    def talks_to_host(self) -> bool:
+        """Whether spikes may come in, or go out, while the programs run."""
+        return any(tags.reverse_ports() for tags in self.tags.values()) or talk_to_host(self.chips)
 
     def take_outgoing(self) -> list[tuple[bytes, Address, Door]]:
         """Give the datagrams to send: data, where to, and where from."""
@@ -145,13 +191,28 @@ class Board:
         return bytes(int(part) for part in self.addresses.get(chip, "0.0.0.0").split("."))
 
     def tags_of(self, chip: Chip) -> Tags:
-        """Give the tags of the Ethernet chip of a chip's board."""
-        return self.tags[self.layout.ethernet_of(chip.xy)]
+        """Give a chip's own tags; only those of an Ethernet chip are of use."""
+        tags = self.tags.get(chip.xy)
+        return self._tags_elsewhere.setdefault(chip.xy, Tags()) if tags is None else tags
 
     def neighbour(self, chip: Chip, link: int) -> Chip | None:
         """Give the chip behind a link."""
         there = self.layout.neighbours[chip.xy][link]
         return None if there is None else self._by_address[p2p_address(there)]
+
+    def counted_by(self, chip: Chip) -> list[Chip]:
+        """Give the chips whose cores a monitor counts: those of its board, if it is the first.
+
+        Another counts the chips that would be its board's if it were.
+        """
+        if chip.xy in self.tags:
+            return [c for c in self.chips if self.layout.ethernet_of(c.xy) == chip.xy]
+        offsets = ((c, c.xy[0] - chip.xy[0], c.xy[1] - chip.xy[1]) for c in self.chips)
+        return [c for c, x, y in offsets if 0 <= x < 8 and 0 <= y < 8 and -3 <= x - y <= 4]
+
+    def hearer(self, chip: Chip) -> Hearer:
+        """Give what hears the neighbour packets that reach a chip."""
+        return self._monitors[chip.address].hearer
 
     def parent_link(self, chip: Chip) -> int:
         """Give the link towards the root chip (7 there)."""
@@ -165,6 +226,9 @@ class Board:
     def forget(self, chip: Chip, core: int) -> None:
         """Close the account of a core's program, and drop the messages that wait for it."""
         self._waiting.pop((chip.address, core), None)
+        self._waiting_since.pop((chip.address, core), None)
+        if self.translations is not None:
+            self.translations.stopped(chip.index, core)
         account = take(self.core, chip, core)
         if account is not None:
             self.accounts.append(account)
@@ -184,13 +248,15 @@ class Board:
         elif message.cpu == 0:
             self._command(message, sender)
         elif message.cpu in chip.dead:
-            self._refuse(message, sender, Result.DEAD)
+            self._refuse(message, sender, Result.TIMEOUT)
         elif chip.applications[message.cpu] == 0:
             self._answer_for_idle_core(chip, message, sender)
         else:
             if message.flags & REPLY_EXPECTED and message.tag == NO_TAG:
                 message.tag = self.tags[self._ethernet_of(message.source_chip)].lend(sender)
-            self._waiting.setdefault((chip.address, message.cpu), deque()).append(message)
+            core = (chip.address, message.cpu)
+            self._waiting.setdefault(core, deque()).append(message)
+            self._waiting_since.setdefault(core, self.core.now)
 
     def _command(self, message: Sdp, sender: Address) -> None:
         if message.port != 0:
@@ -211,7 +277,12 @@ class Board:
         if message.port != 0:
             return
         try:
-            data = carry_out_for_idle_core(chip, message.cpu, decode_scp(message.data))
+            scp = decode_scp(message.data)
+        except ValueError:
+            self._refuse(message, sender, Result.LENGTH)
+            return
+        try:
+            data = carry_out_for_idle_core(self.core, chip, message.cpu, scp)
             self._answer(message, sender, Result.OK, data)
         except Refused as refused:
             self._answer(message, sender, refused.code, refused.data)
@@ -237,9 +308,9 @@ class Board:
         return self.layout.ethernet_of((address >> 8, address & 0xFF))
 
     def _send_to_host(self, chip: Chip, message: Sdp) -> None:
-        tags = self.tags_of(chip)
-        tag = tags.get(message.tag)
-        if tag is None:
+        tags = self.tags.get(chip.xy)
+        tag = None if tags is None else tags.get(message.tag)
+        if tags is None or tag is None:
             return
         data = message.data if tag.flags & STRIP else encode_datagram(message)
         port = tag.rx_port if tag.flags & REVERSE else SCP_PORT
@@ -259,16 +330,26 @@ class Board:
         any_delivered = False
         for (address, core), messages in list(self._waiting.items()):
             chip = self._by_address[address]
-            if chip.state(core) in (CoreState.RUN_TIME_ERROR, CoreState.WATCHDOG):
-                for message in messages:
-                    self._refuse(message, ("0.0.0.0", 0), Result.DEAD)
-                messages.clear()
-            elif chip.mailbox_is_free(core) and chip.send_to_core(core, encode_sdp(messages[0])):
+            if chip.mailbox_is_free(core) and chip.send_to_core(core, encode_sdp(messages[0])):
                 messages.popleft()
                 any_delivered = True
+                self._waiting_since[address, core] = self.core.now
             if not messages:
-                del self._waiting[address, core]
+                del self._waiting[address, core], self._waiting_since[address, core]
         return any_delivered
+
+    def _give_up(self, time: int) -> bool:
+        """Refuse what waits for cores that have taken nothing since a time; tell whether any is."""
+        refused = []
+        for (address, core), since in list(self._waiting_since.items()):
+            if since <= time:
+                free = self._by_address[address].mailbox_is_free(core)
+                code = Result.BUFFER if free else Result.TIMEOUT
+                refused += [(message, code) for message in self._waiting[address, core]]
+                del self._waiting[address, core], self._waiting_since[address, core]
+        for message, code in refused:
+            self._refuse(message, ("0.0.0.0", 0), code)
+        return bool(refused)
 
 
 def addresses_from(first: str, count: int) -> list[str]:

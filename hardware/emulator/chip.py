@@ -50,6 +50,7 @@ class Chip:
         self.links = sum(1 << i for i, to in enumerate(layout.neighbours[xy]) if to is not None)
         self.memory = Memory(core, index)
         self.applications = [0] * c.CORES_PER_CHIP
+        self.images = [""] * c.CORES_PER_CHIP
         self.dead = frozenset(core for x, y, core in layout.dead_cores if (x, y) == xy)
         self.sdram_heap = Heap(self.memory, c.SDRAM_HEAP)
         self.sysram_heap = Heap(self.memory, c.SYSRAM_HEAP)
@@ -91,6 +92,7 @@ class Chip:
         fields: list[tuple[int, str, Any]] = [
             (0x00, "H", self.address),
             (0x02, "H", layout.width << 8 | layout.height),
+            (0x04, "H", p2p_address(nearest)),
             (0x06, "B", 1),
             (0x08, "H", p2p_address(nearest)),
             (0x0A, "B", layout.version),
@@ -166,6 +168,17 @@ class Chip:
         self.memory.write(vcpu(core), bytes(c.VCPU_KEPT))
         self.memory.set_u8(vcpu(core) + 45, core)
         self.set_state(core, c.CoreState.DEAD if core in self.dead else c.CoreState.IDLE, 0)
+
+    def lose_core(self) -> None:
+        """Switch all cores off, and go on with one less."""
+        for core in range(1, self.cores):
+            self.make_idle(core)
+        self.cores -= 1
+        self.applications[self.cores] = 0
+        self.memory.write(vcpu(self.cores), bytes(c.VCPU_SIZE))
+        identity = bytes(range(self.cores)).ljust(20, b"\xff")
+        self.memory.write(c.SYSTEM_VARIABLES + 0x94, 2 * identity)
+        self.memory.set_u8(c.SYSTEM_VARIABLES + 0xBC, self.cores)
 
     def cores_of(self, mask: int, application: int) -> list[int]:
         """Give the cores that belong to some applications; dead ones belong to none."""

@@ -7,7 +7,6 @@ with the monitor counted among the cores, and `dead_links` [x, y, link].
 
 from __future__ import annotations
 
-import json
 import math
 from collections import deque
 from collections.abc import Iterable
@@ -18,12 +17,15 @@ from itertools import product
 from typing import Final
 
 from ..constants import LINKS, P2P_NONE, P2P_SELF, SDRAM_USABLE
-from ..errors import UnknownBoard
+from ..errors import BadDescription, UnknownBoard
 from .dead import Dead
+from .description import read_description
 
 XY = tuple[int, int]
 _TRIAD: Final = 12
 """Chips between one triad of SpiNN-5 and the next, in both directions."""
+_MOST_TRIADS: Final = 20
+"""In either direction: 20 * 12 + 4 chips, and the size of a machine is told in bytes."""
 _BOARDS_OF_TRIAD: Final = ((0, 0), (4, 8), (8, 4))
 """Where the Ethernet chips of a triad are (SpiNNMachine's SpiNNakerTriadGeometry)."""
 
@@ -106,7 +108,7 @@ class Layout:
                 cores[chip], boards[chip] = count, ethernet
         return replace(
             self,
-            name=f"{3 * width * height} x {self.name}",
+            name=f"{3 * width * height} x {self.name}{', wrapped' if wraps else ''}",
             width=size[0],
             height=size[1],
             cores=cores,
@@ -172,27 +174,45 @@ class Layout:
             raise dead.refuse("sdram", dead.sdram, f"must be 4 to {self.sdram}, a multiple of 4")
 
 
-def load_layout(version: int, boards: int = 1) -> Layout:
+def load_layout(version: int, boards: int | tuple[int, int] = 1, wrap: bool = False) -> Layout:
     """Read the description of a SpiNN-3 or SpiNN-5, or of a machine of several SpiNN-5.
 
-    Raises UnknownBoard for another version or a number of boards that makes no such machine.
+    `boards` is their number or the (width, height) of the machine in triads, `wrap` as in
+    `Layout.triads`. Raises UnknownBoard for another version or for boards that make no such
+    machine, and BadDescription for a file of a machine that cannot be.
     """
     folder = resources.files(__package__.rpartition(".")[0] + ".boards")
     found = sorted(item.name for item in folder.iterdir() if item.name.endswith(".json"))
-    known = {json.loads((folder / name).read_text())["version"]: name for name in found}
+    known = {board["version"]: board for board in (read_description(folder / n) for n in found)}
     if version not in known:
         valid = ", ".join(str(number) for number in sorted(known))
         raise UnknownBoard(f"board version: {version} (there are descriptions of {valid})")
-    layout = read_layout(json.loads((folder / known[version]).read_text()))
+    layout = read_layout(known[version])
+    cut_off = [c for c, way in layout.routes_to(layout.ethernet).items() if way == P2P_NONE]
+    if cut_off:
+        raise BadDescription(f"{layout.name}: chip {cut_off[0]} (no way from the Ethernet chip)")
     if boards == 1:
+        if wrap:
+            raise UnknownBoard("boards: 1 (must be 3, 6, 12, 18, ... to wrap around)")
         return layout
     if version != 5:
         raise UnknownBoard(f"boards: {boards} (must be 1 for version {version})")
-    width = math.isqrt(max(boards // 3, 1) - 1) + 1
-    height, rest = divmod(boards, 3 * width)
-    if rest or height < 1:
+    return layout.triads(*_triads_of(boards), wraps=wrap)
+
+
+def _triads_of(boards: int | tuple[int, int]) -> tuple[int, int]:
+    """Tell the width and height in triads of a machine, as square as it can be."""
+    if isinstance(boards, tuple):
+        width, height = boards
+        rest = 0
+    else:
+        width = math.isqrt(max(boards // 3, 1) - 1) + 1
+        height, rest = divmod(boards, 3 * width)
+    if rest or width < 1 or height < 1:
         raise UnknownBoard(f"boards: {boards} (must be 1, 3, 6, 12, 18, 27, 36, ...)")
-    return layout.triads(width, height)
+    if max(width, height) > _MOST_TRIADS:
+        raise UnknownBoard(f"boards: {boards} (must be at most {_MOST_TRIADS} triads each way)")
+    return width, height
 
 
 def read_layout(description: dict) -> Layout:

@@ -567,9 +567,10 @@ def test_injected_spikes_come_back_live(board_process, spynnaker_on):
             source = sim.Population(
                 cells, external.SpikeInjector(database_notify_port_num=link.local_port), label="in"
             )
-            target = sim.Population(cells, sim.IF_curr_exp(tau_refrac=50.0), label="out")
+            # One spike an injection; ready again before the loop has gone through the others.
+            target = sim.Population(cells, sim.IF_curr_exp(tau_refrac=10.0), label="out")
             sim.Projection(
-                source, target, sim.OneToOneConnector(), sim.StaticSynapse(weight=25.0, delay=1.0)
+                source, target, sim.OneToOneConnector(), sim.StaticSynapse(weight=5.0, delay=1.0)
             )
             external.activate_live_output_for(target, database_notify_port_num=link.local_port)
             link.add_start_resume_callback("in", lambda label, connection: inject(0))

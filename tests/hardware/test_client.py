@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import pytest
 from spikingconvnet.hardware import client, server
 from spikingconvnet.hardware.client import SoftwareBoard, ask_version
 from spikingconvnet.hardware.constants import SCP_PORT
-from spikingconvnet.hardware.errors import BoardDied, UnknownBoard
+from spikingconvnet.hardware.errors import BadAddress, BoardDied, UnknownBoard
 
 ROOT = Path(client.__file__).resolve().parent.parent
 
@@ -151,10 +152,56 @@ def test_a_process_that_cannot_start_says_why(monkeypatch, tmp_path):
     assert board.pid is None
 
 
-def test_a_taken_port_is_a_clear_failure(board, capsys):
-    assert server.main(["--version=3", f"--address={board.address}"]) == 1
-    assert capsys.readouterr().out.startswith("failed ")
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("{0}", "{0}, UDP port 17893 (is in use, perhaps by another board)"),
+        ("10.254.254.254", "{0}, UDP port 17893 (is not an address of this computer; macOS:"),
+        ("127.0.0.1", "'{0}' (must be one such as 127.0.0.2, not 127.0.0.1)"),
+        ("localhost", "'{0}' (must be one such as 127.0.0.2, not 127.0.0.1)"),
+    ],
+)
+def test_an_address_that_is_not_to_be_had_is_told(board, capsys, address, message):
+    address = address.format(board.address)
+    assert server.main(["--version=3", f"--address={address}"]) == 2
+    failure = "address: " + message.format(address)
+    assert capsys.readouterr().out.startswith(f"failed {failure}")
+    with pytest.raises(BadAddress) as caught:
+        SoftwareBoard(version=3, address=address).start()
+    assert str(caught.value).startswith(failure) and isinstance(caught.value, ValueError)
     board.check()
+
+
+def test_a_port_without_permission_is_told(monkeypatch):
+    def denied(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(server, "bind", denied)
+    with pytest.raises(BadAddress, match=r"127.0.0.2, UDP port 17893 \(is not permitted to this"):
+        server.bind_all("127.0.0.2", 1)
+
+
+def test_the_status_is_told_when_asked(board):
+    amounts = dict.fromkeys(["factor", "virtual_ms", "busy_s", "instructions", "cores"], 0)
+    assert board.status() == {"running": False, "paced": False, "programs": []} | amounts
+    board._process.stdin.write(b"status\n")  # an answer that nobody takes
+    time.sleep(0.5)
+    assert board.status()["cores"] == 0
+    board.stop()
+    assert board.summary["virtual_ms"] == 0.0 and board.accounts == []
+    with pytest.raises(BoardDied, match="has not been started"):
+        board.status()
+
+
+def test_the_status_of_a_dead_or_hung_board_is_an_error(board, monkeypatch):
+    monkeypatch.setattr(client, "_ANSWER_S", 1.0)
+    os.kill(board.pid, signal.SIGSTOP)
+    with pytest.raises(BoardDied, match="does not tell its status within 1 s"):
+        board.status()
+    os.kill(board.pid, signal.SIGKILL)
+    board._process.wait(10)
+    with pytest.raises(BoardDied, match=r"has ended \(killed by signal 9\)"):
+        board.status()
 
 
 def test_a_taken_address_is_passed_over(board, monkeypatch):
@@ -164,7 +211,7 @@ def test_a_taken_address_is_passed_over(board, monkeypatch):
     with sock:
         assert (address, sock.getsockname()) == (free, (free, SCP_PORT))
         monkeypatch.setattr(server, "loopback_addresses", lambda: iter([board.address, free]))
-        with pytest.raises(server.HardwareError, match="no free loopback address"):
+        with pytest.raises(BadAddress, match=r"no free loopback .* 17893 \(is in use, perhaps"):
             server.bind_free(1)
 
 

@@ -8,129 +8,67 @@ from __future__ import annotations
 import struct
 
 import pytest
+from small_programs import (
+    COMMS,
+    CPU,
+    DMA,
+    DMA_DONE,
+    ENABLE,
+    FIXED,
+    INTERRUPT,
+    LOG,
+    MULTICAST,
+    ONE_SHOT,
+    PERIODIC,
+    READY,
+    SCRATCH,
+    TAKE_FIQ,
+    TAKE_IRQ,
+    TAKE_NONE,
+    TIMER,
+    TIMER1,
+    VIC,
+    begin_service,
+    branch,
+    constant,
+    end_service,
+    log,
+    logged,
+    on_interrupt,
+    program,
+    run,
+    settle,
+    start,
+    write,
+)
 from spikingconvnet.hardware import constants as c
 from spikingconvnet.hardware.emulator import _core
 from spikingconvnet.hardware.emulator.board import Board
 from spikingconvnet.hardware.emulator.layout import read_layout
 
-LOG = c.DTCM_BASE + 0x100
-SCRATCH = c.SDRAM + 0x01000000
-COMMS, TIMER, VIC, DMA = 0x10000000, 0x11000000, 0x1F000000, 0x30000000
-SOFTWARE, TIMER1, READY, DMA_DONE, CPU, MULTICAST, FIXED = 1, 4, 6, 12, 18, 24, 27
-PERIODIC, ONE_SHOT = 0x40, 1
-INTERRUPT, ENABLE = 0x20, 0x80
-
-# --- an assembler for what is needed here --------------------------------------------------------
-
-WAIT = 0xEE070F90
-"""mcr p15, 0, r0, c7, c0, 4"""
-TAKE_IRQ, TAKE_FIQ, TAKE_NONE = 0xE321F05F, 0xE321F09F, 0xE321F0DF
-"""msr cpsr_c: system mode with these interrupts."""
-RETURN = 0xE25EF004
-"""subs pc, lr, #4"""
-
-
-def constant(register, value):
-    """Four instructions that load 32 bits: mov, orr, orr, orr."""
-    words = [0xE3A00000 | register << 12 | value & 0xFF]
-    for byte in (1, 2, 3):
-        immediate = (16 - 4 * byte) << 8 | value >> 8 * byte & 0xFF
-        words.append(0xE3800000 | register << 16 | register << 12 | immediate)
-    return words
-
-
-def write(address, value):
-    """Write a word; uses r0 and r1."""
-    return [*constant(0, address), *constant(1, value), 0xE5801000]
-
-
-def log(address):
-    """Read a word and log it; uses r0 and r1. The log goes on at r9."""
-    return [*constant(0, address), 0xE5901000, 0xE4891004]
-
-
-def branch(source, target):
-    return 0xEA000000 | (target - source - 8 >> 2) & 0xFFFFFF
-
-
-def program(main, irq=(), fiq=()):
-    """Lay out a program: it ends by waiting for interrupts for ever."""
-    start = 0x40
-    main = [*constant(9, LOG), *main]
-    main += [WAIT, branch(start + 4 * len(main) + 4, start + 4 * len(main))]
-    irq_at = start + 4 * len(main)
-    fiq_at = irq_at + 4 * len(irq) + 4
-    words = [0] * 16
-    words[0] = branch(0, start)
-    words[6], words[7] = branch(0x18, irq_at), branch(0x1C, fiq_at)
-    words += [*main, *irq, RETURN, *fiq, RETURN]
-    return struct.pack(f"<{len(words)}I", *words)
-
-
-def on_interrupt(source, vector, *, slot=0):
-    """Give a slot of the interrupt controller to a source, and enable it."""
-    return [
-        *write(VIC + 0x100 + 4 * slot, vector),
-        *write(VIC + 0x200 + 4 * slot, 0x20 | source),
-        *write(VIC + 0x10, 1 << source),
-    ]
-
-
-def begin_service():
-    return log(VIC + 0x30)
-
-
-def end_service():
-    return write(VIC + 0x30, 0)
-
-
 # --- machines to run it on -----------------------------------------------------------------------
+
+
+def three_chips(threads=None):
+    """Three chips in a row: E and W links only; booted."""
+    layout = read_layout(
+        {
+            "name": "line",
+            "version": 0,
+            "width": 3,
+            "height": 1,
+            "wraps": False,
+            "ethernet": [0, 0],
+            "dead_links": [],
+            "chips": [[0, 0, 18], [1, 0, 18], [2, 0, 18]],
+        }
+    )
+    return Board(layout, threads=threads)
 
 
 @pytest.fixture
 def line():
-    """Three chips in a row: E and W links only; booted."""
-    return Board(
-        read_layout(
-            {
-                "name": "line",
-                "version": 0,
-                "width": 3,
-                "height": 1,
-                "wraps": False,
-                "ethernet": [0, 0],
-                "dead_links": [],
-                "chips": [[0, 0, 18], [1, 0, 18], [2, 0, 18]],
-            }
-        )
-    )
-
-
-def start(board, chip, core, code):
-    board.core.write_core(chip, core, 0, code)
-    board.core.write_core(chip, core, LOG, bytes(0x1000))
-    board.core.start(chip, core, 0)
-
-
-def settle(board):
-    for _ in range(1000):
-        if board.core.run(10_000_000) == _core.IDLE:
-            return
-    raise AssertionError("the board does not come to rest")
-
-
-def logged(board, chip, core, count):
-    data = board.core.read_core(chip, core, LOG, 4 * count + 4)
-    *values, after = struct.unpack(f"<{count + 1}I", data)
-    assert after == 0
-    return values
-
-
-def run(board, main, irq=(), fiq=(), *, count):
-    """Run one program on core 1 of the first chip, and give its log."""
-    start(board, 0, 1, program(main, irq, fiq))
-    settle(board)
-    return logged(board, 0, 1, count)
+    return three_chips()
 
 
 # --- timers --------------------------------------------------------------------------------------
@@ -594,6 +532,31 @@ def test_a_core_that_never_waits_does_not_stop_the_others(line):
         if line.time_ms > 3:
             break
     assert logged(line, 0, 1, 3) == [0x55] * 3
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("writers", [(1,), (3,), (1, 3)])
+def test_what_is_written_to_sdram_in_a_tick_is_read_in_the_next(threads, writers):
+    line = three_chips(threads)
+    line.core.write(0, SCRATCH, struct.pack("<I", 99))
+    main = [
+        *on_interrupt(TIMER1, 0x55),
+        *constant(8, 0),
+        TAKE_IRQ,
+        *write(TIMER, 200_000),
+        *write(TIMER + 8, ENABLE | INTERRUPT | PERIODIC),
+    ]
+    here = c.DTCM_BASE + 0x2000
+    read = [*transfer(SCRATCH, here, 4, out=False), *log(here)]
+    for core in writers:
+        value = 0xE2887000 | 16 * core  # add r7, r8, #16 * core
+        put = [value, *constant(0, here), 0xE5807000]  # str r7, [r0]
+        put += transfer(SCRATCH, here, 4, out=True)
+        start(line, 0, core, program(main, count_ticks(4, put)))
+    start(line, 0, 2, program(main, count_ticks(4, read)))
+    settle(line)
+    last = 16 * max(writers)
+    assert logged(line, 0, 2, 8)[1::2] == [99, last, last + 1, last + 2]
 
 
 def test_a_core_without_a_fault_handler_dies_alone(line):

@@ -96,7 +96,7 @@ def test_the_monitors_know_what_is_dead():
         CoreState.DEAD if core == 3 else CoreState.IDLE for core in range(1, 18)
     ]
     assert ask(board, Command.VER, chip=(1, 1))[0] == Result.ROUTE
-    assert ask(board, Command.VER, chip=(0, 1), core=3)[0] == Result.DEAD
+    assert ask(board, Command.VER, chip=(0, 1), core=3)[0] == Result.TIMEOUT
     assert ask(board, Command.VER, chip=(0, 1), core=4)[0] == Result.OK
     ways = {}
     for x in (0, 1):
@@ -155,7 +155,7 @@ def test_a_bad_file_is_told_by_name_item_and_what_is_valid(parts, content, messa
         SoftwareBoard(version=3, dead=path)
     assert str(caught.value) == f"{path}: {message}"
     assert isinstance(caught.value, HardwareError) and isinstance(caught.value, ValueError)
-    assert server.main(["--version=3", f"--dead={path}"]) == 1
+    assert server.main(["--version=3", f"--dead={path}"]) == 2
     assert capsys.readouterr().out == f"failed {path}: {message}\n"
 
 

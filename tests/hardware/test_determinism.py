@@ -19,7 +19,7 @@ ROOT = Path(client.__file__).resolve().parent.parent
 
 
 def network(sim: Any) -> dict[str, Any]:
-    """Run learning from noise on several cores; give spikes, v and weights.
+    """Run learning from noise on several cores, some of which share memory; give what it did.
 
     The delay is 3: sPyNNaker 7.4 loses plastic synapses whose delay is the longest of all onto
     their population and a power of two above 1.
@@ -46,17 +46,24 @@ def network(sim: Any) -> dict[str, Any]:
         sim.StaticSynapse(weight=-0.5, delay=1.0),
         receptor_type="inhibitory",
     )
+    # These sources write to SDRAM what the neurons read from there in the same instant.
+    near = sim.Population(20, sim.SpikeSourcePoisson(rate=60.0), seed=3)
+    split = sim.Population(20, sim.IF_curr_exp(), n_synapse_cores=2)
+    for other in (near, source[:20]):
+        synapse = sim.StaticSynapse(weight=1.0, delay=1.0)
+        sim.Projection(other, split, sim.OneToOneConnector(), synapse)
     cells.record(["spikes", "v"])
+    split.record("v")
     source.record("spikes")
     sim.run(200)
     data = cells.get_data().segments[0]
     noise = source.get_data().segments[0]
-    (v,) = data.analogsignals
+    voltages = [v for of in (data, split.get_data().segments[0]) for v in of.analogsignals]
     weights = sorted(tuple(map(float, row)) for row in plastic.get("weight", "list"))
     return {
         "noise": [train.magnitude.tolist() for train in noise.spiketrains],
         "spikes": [train.magnitude.tolist() for train in data.spiketrains],
-        "v": v.magnitude.tobytes(),
+        "v": [v.magnitude.tobytes() for v in voltages],
         "weights": weights,
     }
 

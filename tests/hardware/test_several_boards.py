@@ -12,7 +12,7 @@ from spikingconvnet.hardware.constants import SCP_PORT, Command, Result
 from spikingconvnet.hardware.emulator.board import Board
 from spikingconvnet.hardware.emulator.dead import Dead
 from spikingconvnet.hardware.emulator.layout import load_layout
-from spikingconvnet.hardware.errors import BadDescription, UnknownBoard
+from spikingconvnet.hardware.errors import BadAddress, BadDescription, UnknownBoard
 from spikingconvnet.hardware.packets import Scp, Sdp, decode_datagram, encode_datagram, encode_scp
 
 HOST = ("127.0.0.1", 40000)
@@ -77,6 +77,16 @@ def test_boards_come_in_triads_that_make_a_rectangle():
             load_layout(5, wrong)
     with pytest.raises(UnknownBoard, match=r"boards: 3 \(must be 1 for version 3\)"):
         load_layout(3, 3)
+    with pytest.raises(UnknownBoard, match=r"boards: 1 \(must be 3, 6, 12, 18, .* to wrap around"):
+        load_layout(5, 1, wrap=True)
+    with pytest.raises(UnknownBoard, match=r"boards: \(21, 1\) \(must be at most 20 triads"):
+        load_layout(5, (21, 1))
+
+
+def test_the_size_may_be_given_in_triads():
+    layout = load_layout(5, (1, 2), wrap=True)
+    assert (layout.width, layout.height, layout.name) == (12, 24, "6 x SpiNN-5, wrapped")
+    assert [server.boards(text) for text in ("3", "1x2")] == [3, (1, 2)]
 
 
 def test_each_ethernet_chip_has_the_address_behind_the_last(triad):
@@ -136,7 +146,7 @@ def test_an_ethernet_chip_may_not_be_dead_or_cut_off():
 def test_taken_addresses_are_passed_over_together():
     taken = "127.53.77.11"
     with server.bind(taken, SCP_PORT):
-        with pytest.raises(OSError):
+        with pytest.raises(BadAddress, match="is in use"):
             server.bind_all("127.53.77.9", 3)
         sockets = server.bind_all("127.53.77.8", 3)  # nothing was left bound
     assert [sock.getsockname()[0] for sock in sockets] == [f"127.53.77.{n}" for n in (8, 9, 10)]
@@ -145,7 +155,7 @@ def test_taken_addresses_are_passed_over_together():
 
 
 def run_network(use, board, boards):
-    """Run populations kept on certain boards; give spikes and the machine, and who was where."""
+    """Run populations kept on certain chips; give spikes, machine, boards used and links used."""
     with use(board) as sim:
         from spynnaker.pyNN.data import SpynnakerDataView
 
@@ -176,7 +186,11 @@ def run_network(use, board, boards):
             (machine[p.x, p.y].nearest_ethernet_x, machine[p.x, p.y].nearest_ethernet_y)
             for p in SpynnakerDataView.iterate_placemements()
         }
-    return spikes, machine, where
+        links = {
+            (table.x, table.y): {i for e in table.multicast_routing_entries for i in e.link_ids}
+            for table in SpynnakerDataView.get_uncompressed().routing_tables
+        }
+    return spikes, machine, where, links
 
 
 @pytest.mark.parametrize("default", [False, True])
@@ -187,15 +201,30 @@ def test_a_network_across_boards_does_as_on_one(board_factory, spynnaker_on, def
     with SoftwareBoard(version=5, boards=3) as board:
         assert board.origin == "software board (3 x SpiNN-5, ideal timing)"
         board.check()
-        spikes, machine, where = run_network(use, board, ((7, 9), (9, 5)))
+        spikes, machine, where, _ = run_network(use, board, ((7, 9), (9, 5)))
     assert (machine.width, machine.height, machine.n_chips) == (16, 16, 144)
     chips = {(chip.x, chip.y): chip.ip_address for chip in machine.ethernet_connected_chips}
     assert list(chips) == ETHERNETS
     assert len(set(chips.values())) == 3 and chips[0, 0] == board.address
     assert where >= {(4, 8), (8, 4)}
-    whole, _, _ = run_network(use, board_factory(5), ((3, 3), (4, 3)))
+    whole, _, _, _ = run_network(use, board_factory(5), ((3, 3), (4, 3)))
     assert all(sum(map(len, part)) > 64 for part in spikes)
     assert spikes == whole
+
+
+def test_packets_cross_the_wraps(board_factory, spynnaker_on):
+    whole, _, _, _ = run_network(spynnaker_on, board_factory(5), ((3, 3), (4, 3)))
+    with SoftwareBoard(version=5, boards=3, wrap=True) as board:
+        assert board.origin == "software board (3 x SpiNN-5, wrapped, ideal timing)"
+        over = ((0, (11, 5), (0, 5)), (2, (5, 11), (5, 0)), (1, (11, 11), (0, 0)))
+        for link, here, there in over:
+            spikes, machine, _, links = run_network(spynnaker_on, board, (here, there))
+            assert (machine.width, machine.height, machine.n_chips) == (12, 12, 144)
+            behind = machine[here].router.get_link(link)
+            assert (behind.destination_x, behind.destination_y) == there
+            assert link in links[here]  # what one sends the other goes over the edge
+            assert (link + 3) % 6 in links[there]
+            assert spikes == whole
 
 
 def test_every_board_of_a_running_machine_answers():

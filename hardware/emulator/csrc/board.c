@@ -1,11 +1,14 @@
 /* The scheduler: what happens when. Handlers take no virtual time, packets and transfers none.
+ * (A board that enforces timing has another one, timing.c, and of this file only what stops and
+ * starts cores.)
  *
  * The board works in rounds.
  *   1. Every core that is ready runs until it waits for interrupt, or for a slice of SLICE
  *      instructions; in the latter case it takes part in the next round too. If all of them have
  *      a running timer, as cores of a simulation have, they first run apart from each other, on
  *      as many threads as there are, up to the first use of something that the chip shares
- *      (system RAM, router, system controller), and then from there one after another.
+ *      (system RAM, router, system controller, and of SDRAM what sharing.c says), and then from
+ *      there one after another.
  *   2. The packets that they sent are routed, core by core in the order of their numbers.
  *   3. Cores that have received packets but are not ready, or yield, are shown some of them.
  *   4. If now no core is ready but those that yield because they poll their timer (timer.c), time
@@ -13,14 +16,16 @@
  *      instructions without waiting (they poll something else), by one slice.
  *   5. If none is ready at all, time jumps to the next expiry of a timer. It stands still when no
  *      timer runs that could interrupt, apart from the fast ones that doze.c describes: those
- *      alone do not make a board busy.
+ *      alone do not make a board busy. While one does run, that is while a network is simulated,
+ *      time does not pass the limit that the caller sets to keep pace with a clock of its own.
  *
  * So every tick of one instant is over before any packet of that instant is seen, cores do not
  * influence each other within a round but through the memory of their chip, and results depend on
- * neither the host's load nor on when its datagrams arrive. The only limit that the caller sets,
- * the allowance, is looked at between slices and changes no order.
+ * neither the host's load nor on when its datagrams arrive. What the caller sets, an allowance of
+ * instructions and the limit in time, is looked at between slices and changes no order.
  */
 #include "board.h"
+#include "cpu_native.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,10 +71,18 @@ void board_wake(core_t *core) {
     if (core->state != CORE_WAITING)
         return;
     core->state = CORE_READY;
+    core->chip->next_event = 0; /* at once */
+    core->chip->busy = true;
     add(core->chip->board->ready, core);
 }
 
-void board_has_packets(core_t *core) { add(core->chip->board->inbox, core); }
+void board_has_packets(core_t *core, uint64_t when) {
+    chip_t *chip = core->chip;
+    add(chip->board->inbox, core);
+    if (when < chip->next_event)
+        chip->next_event = when;
+    chip->busy = true;
+}
 
 void board_timer_runs(core_t *core) { add(core->chip->board->timed, core); }
 
@@ -88,27 +101,39 @@ void board_stop_core(core_t *core) {
 /* Begin at address 0 in supervisor mode, with interrupts off, as after a reset. */
 void board_start_core(core_t *core, uint32_t r0) {
     board_stop_core(core);
+    sharing_forget(core);
     cpu_reset(&core->cpu, r0, 0xd3, 0);
     core->waited_at = core->cpu.instructions;
     core->state = CORE_WAITING;
     core->exit = CPU_DEFERRED;
-    core->yields = false;
+    core->yields = core->pinged = false;
+    core->failures = 0;
     board_wake(core);
 }
 
+/* A core's block in its chip's system RAM. */
+uint8_t *board_vcpu(core_t *core) {
+    return core->chip->sysram + VCPU_BASE + VCPU_SIZE * core->id;
+}
+
+/* Take a core out of the scheduler for good: until it is started anew. */
+void board_bury(core_t *core, uint8_t state) {
+    board_vcpu(core)[VCPU_STATE] = state;
+    board_stop_core(core);
+    core->state = CORE_DEAD;
+    core->chip->board->deaths++;
+}
+
 /* A core that cannot even run its own fault handler is reported as SARK would report it. */
-static void die(core_t *core, int exit) {
-    uint8_t *vcpu = core->chip->sysram + VCPU_BASE + VCPU_SIZE * core->id;
+void board_lose_core(core_t *core, int exit) {
+    uint8_t *vcpu = board_vcpu(core);
     memcpy(vcpu, core->cpu.r, 32);
     memcpy(vcpu + 32, &core->cpu.cpsr, 4);
     memcpy(vcpu + 36, &core->cpu.r[13], 8);
     vcpu[44] = exit == CPU_UNDEFINED        ? RTE_UNDEFINED
                : exit == CPU_PREFETCH_ABORT ? RTE_PREFETCH_ABORT
                                             : RTE_DATA_ABORT;
-    vcpu[46] = STATE_RTE;
-    board_stop_core(core);
-    core->state = CORE_DEAD;
-    core->chip->board->deaths++;
+    board_bury(core, STATE_RTE);
 }
 
 static void wait(core_t *core) {
@@ -116,10 +141,14 @@ static void wait(core_t *core) {
     core->waited_at = core->cpu.instructions;
     core->comms.credit = 0;
     if (core->comms.count)
-        board_has_packets(core);
+        board_has_packets(core, core->chip->board->now);
     doze_consider(core);
     if (core->cpu.irq | core->cpu.fiq)
         board_wake(core);
+}
+
+static int run_slice(core_t *core) {
+    return core->recorder ? record_run(core, SLICE) : cpu_run(&core->cpu, SLICE);
 }
 
 /* Run a core for a slice, or until it would use what the chip shares. */
@@ -128,14 +157,14 @@ static void run_apart(void *item) {
     if (core->state != CORE_READY)
         return;
     core->cpu.isolated = 1;
-    core->exit = (uint8_t)cpu_run(&core->cpu, SLICE);
+    core->exit = (uint8_t)run_slice(core);
     core->cpu.isolated = 0;
 }
 
 /* Run a core for a slice, or on from where it was deferred. */
 static void run_freely(core_t *core) {
     core->chip->board->running = core;
-    core->exit = (uint8_t)cpu_run(&core->cpu, SLICE);
+    core->exit = (uint8_t)run_slice(core);
     core->chip->board->running = NULL;
 }
 
@@ -150,7 +179,7 @@ static bool settle(core_t *core) {
         if (core->yields)
             add(core->chip->board->ready, core);
         return core->yields;
-    default: die(core, core->exit); return true;
+    default: board_lose_core(core, core->exit); return true;
     }
 }
 
@@ -193,6 +222,13 @@ static void end_round(board_t *board) {
     board->round_size = board->round_next = 0;
 }
 
+/* Let the cores of a round that has not begun wait for another one. */
+static void put_off_round(board_t *board) {
+    for (uint32_t i = 0; i < board->round_size; i++)
+        add(board->ready, board->round[i]);
+    board->round_size = 0;
+}
+
 static void hand_over(board_t *board) {
     for (EACH_CORE(core, board, board->inbox)) {
         if (core->state == CORE_READY && !core->yields)
@@ -204,7 +240,7 @@ static void hand_over(board_t *board) {
 
 /* --- time --------------------------------------------------------------------------------- */
 
-static void set_time(board_t *board, uint64_t now) {
+void board_set_time(board_t *board, uint64_t now) {
     uint64_t ms = now / CYCLES_PER_MS;
     if (ms != board->now / CYCLES_PER_MS) {
         uint16_t fraction = (uint16_t)(ms % 1000);
@@ -216,10 +252,12 @@ static void set_time(board_t *board, uint64_t now) {
     board->now = now;
 }
 
-/* Forget the cores whose timers have stopped, and return the next expiry of the others. */
-static uint64_t next_expiry(board_t *board, bool *matters) {
+/* Forget the cores whose timers have stopped, and return the next expiry of the others; note
+ * what there is to know of those that drive a simulation. */
+static uint64_t next_expiry(board_t *board) {
     uint64_t next = NEVER;
-    *matters = false;
+    board->simulates = false;
+    board->all_ticked = board->now;
     for (EACH_CORE(core, board, board->timed)) {
         bool runs = false;
         for (int which = 0; which < TIMERS_PER_CORE; which++) {
@@ -228,7 +266,11 @@ static uint64_t next_expiry(board_t *board, bool *matters) {
             runs = true;
             if (core->expiry[which] < next)
                 next = core->expiry[which];
-            *matters |= timer_interrupts(core, which) && !timer_is_fast(core, which);
+            if (!timer_drives(core, which))
+                continue;
+            board->simulates = true;
+            if (core->expiry[which] > board->all_ticked)
+                board->all_ticked = core->expiry[which];
         }
         if (!runs)
             drop(board->timed, core);
@@ -237,27 +279,49 @@ static uint64_t next_expiry(board_t *board, bool *matters) {
 }
 
 static void move_to(board_t *board, uint64_t now) {
-    set_time(board, now);
+    watchdog_until(board, now);
+    board_set_time(board, now);
     for (EACH_CORE(core, board, board->timed))
         for (int which = 0; which < TIMERS_PER_CORE; which++)
             if (core->expiry[which] <= now)
                 timer_expire(core, which);
 }
 
-/* Move on to the next expiry, or less far if there are cores that poll. */
-static void let_time_pass(board_t *board, uint64_t next, enum pace pace) {
+/* What the core that has polled away least of the cores in the round has polled away. */
+static uint64_t fewest_polls(const board_t *board) {
+    uint64_t fewest = NEVER;
+    for (uint32_t i = 0; i < board->round_size; i++)
+        if (board->round[i]->yields && board->round[i]->polls < fewest)
+            fewest = board->round[i]->polls;
+    return fewest;
+}
+
+/* Move on to the next expiry, or less far if there are cores that poll; false when in a simulation
+ * that would be past the limit. */
+static bool let_time_pass(board_t *board, uint64_t next, enum pace pace) {
     uint64_t later = pace == PACE_FREE ? NEVER : board->now;
     if (pace == PACE_POLL)
-        later += YIELD_CYCLES;
+        later += fewest_polls(board);
     else if (pace == PACE_SLICE)
         later += SLICE;
-    move_to(board, next < later ? next : later);
+    if (later < next)
+        next = later;
+    if (board->simulates && next > board->limit) {
+        put_off_round(board);
+        if (pace == PACE_FREE && board->limit > board->now)
+            move_to(board, board->limit);
+        return false;
+    }
+    move_to(board, next);
     for (uint32_t i = 0; i < board->round_size; i++)
         board->round[i]->yields = false;
+    return true;
 }
 
 /* Run until nothing is left to do, a monitor is wanted or about so many instructions are over. */
 enum run_result board_run(board_t *board, int64_t instructions) {
+    if (board->enforced)
+        return timing_run(board, instructions);
     for (;;) {
         if (board->round_apart) {
             workers_do(board->workers, run_apart, (void **)board->round, board->round_size);
@@ -284,11 +348,11 @@ enum run_result board_run(board_t *board, int64_t instructions) {
         enum pace pace = begin_round(board);
         if (pace == PACE_STILL)
             continue;
-        bool matters;
-        uint64_t next = next_expiry(board, &matters);
-        if (pace == PACE_FREE && !matters)
+        uint64_t next = next_expiry(board);
+        if (pace == PACE_FREE && !board->simulates)
             return RUN_IDLE;
-        let_time_pass(board, next, pace);
+        if (!let_time_pass(board, next, pace))
+            return RUN_LIMIT;
     }
 }
 
@@ -301,40 +365,61 @@ static int init_core(chip_t *chip, uint8_t id) {
     core->index = chip->index * CORES_PER_CHIP + id;
     if (cpu_init(&core->cpu))
         return -1;
-    core->cpu.itcm = calloc(1, ITCM_SIZE);
-    core->cpu.dtcm = calloc(1, DTCM_SIZE);
+    core->cpu.itcm = chip->sdram + chip->board->sdram_size + id * (ITCM_SIZE + DTCM_SIZE);
+    core->cpu.dtcm = core->cpu.itcm + ITCM_SIZE;
     core->cpu.sdram = chip->sdram;
     core->cpu.sysram = chip->sysram;
     core->cpu.read = core_bus_read;
     core->cpu.write = core_bus_write;
     core->cpu.owner = core;
     board_stop_core(core);
-    return core->cpu.itcm && core->cpu.dtcm ? 0 : -1;
+    return 0;
 }
 
-/* Chips come without position, cores or neighbours: the caller sets those. Memory is reserved,
- * not touched. */
-int board_init(board_t *board, uint32_t chips, uint32_t sdram_size, unsigned threads) {
+/* Reserve a chip's SDRAM and, behind it, its cores' own memories and the lists of who shares SDRAM,
+ * or return NULL. Most of it will never be touched: with huge pages an idle board of 48 chips would take 330 MB in place of 27. */
+static uint8_t *reserve(size_t size) {
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+#ifdef MADV_NOHUGEPAGE
+    madvise(memory, size, MADV_NOHUGEPAGE);
+#endif
+    return memory;
+}
+
+static size_t memory_of_cores(void) { return (size_t)CORES_PER_CHIP * (ITCM_SIZE + DTCM_SIZE); }
+
+static size_t memory_of_chip(const board_t *board) {
+    size_t lists = board->sdram_size / SHARING_PAGE * sizeof(sharing_t);
+    return board->sdram_size + memory_of_cores() + lists;
+}
+
+/* Chips come without position, cores or neighbours: the caller sets those. */
+int board_init(board_t *board, uint32_t chips, uint32_t sdram_size, unsigned threads,
+               bool enforced) {
     uint32_t cores = chips * CORES_PER_CHIP;
-    *board = (board_t){.chips = chips, .sdram_size = sdram_size};
+    *board = (board_t){.chips = chips, .sdram_size = sdram_size, .limit = NEVER, .enforced = enforced};
     board->chip = calloc(chips, sizeof(chip_t));
     board->words = (cores + 63) / 64;
     board->ready = calloc(board->words, sizeof(core_set_t));
     board->inbox = calloc(board->words, sizeof(core_set_t));
     board->timed = calloc(board->words, sizeof(core_set_t));
     board->round = calloc(cores, sizeof(core_t *));
+    board->window = calloc(chips, sizeof(chip_t *));
     board->workers = workers_new(threads);
     if (!board->chip || !board->ready || !board->inbox || !board->timed || !board->round ||
-        !board->workers)
+        !board->window || !board->workers)
         return -1;
     for (uint32_t i = 0; i < chips; i++) {
         chip_t *chip = &board->chip[i];
         chip->board = board;
         chip->index = i;
-        chip->sdram = mmap(NULL, sdram_size, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (chip->sdram == MAP_FAILED)
+        chip->sdram = reserve(memory_of_chip(board));
+        if (!chip->sdram)
             return -1;
+        chip->sharing = (sharing_t *)(chip->sdram + sdram_size + memory_of_cores());
         router_reset(chip);
         sysctl_reset(chip);
         for (uint8_t id = 0; id < CORES_PER_CHIP; id++)
@@ -353,15 +438,20 @@ void board_free(board_t *board) {
             cpu_free(&core->cpu);
             comms_free(core);
             doze_free(core);
-            free(core->cpu.itcm);
-            free(core->cpu.dtcm);
+            record_end(core);
         }
-        if (chip->sdram && chip->sdram != MAP_FAILED)
-            munmap(chip->sdram, board->sdram_size);
+        router_free(chip);
+        if (chip->sdram)
+            munmap(chip->sdram, memory_of_chip(board));
     }
+    for (uint32_t i = 0; i < board->translation_count; i++)
+        cpu_native_free(board->translations[i]);
+    free(board->translations);
     free(board->chip);
     free(board->ready);
     free(board->inbox);
     free(board->timed);
     free(board->round);
+    free(board->window);
+    free(board->post);
 }

@@ -84,18 +84,18 @@ static bool leaves_no_trace(unsigned part, uint32_t offset, bool write) {
 }
 
 /* What a core may not do while it runs apart from the others: use what the chip shares, except
- * SDRAM. */
-static bool is_shared(core_t *core, unsigned part, uint32_t offset, bool write) {
+ * SDRAM. A DMA transfer is described by what is written. */
+static bool is_shared(core_t *core, unsigned part, uint32_t offset, const uint32_t *written) {
     if (chip_part(part << 24) >= PL340)
-        return !leaves_no_trace(part, offset, write);
-    return write && part == DMA && offset == 0x0c && !dma_is_private(core);
+        return !leaves_no_trace(part, offset, written != NULL);
+    return written && part == DMA && offset == 0x0c && !dma_is_private(core, *written);
 }
 
 uint32_t core_bus_read(cpu_t *cpu, uint32_t address, int size) {
     core_t *core = cpu->owner;
     unsigned part = core_part(address);
     uint32_t offset = address & 0xffc, value;
-    if (cpu->isolated && is_shared(core, part, offset, false)) {
+    if (cpu->isolated && is_shared(core, part, offset, NULL)) {
         cpu_defer(cpu);
         return 0;
     }
@@ -121,7 +121,7 @@ void core_bus_write(cpu_t *cpu, uint32_t address, uint32_t value, int size) {
     unsigned part = core_part(address);
     uint32_t offset = address & 0xffc;
     (void)size; /* registers are words: a narrower write writes the whole of one */
-    if (cpu->isolated && is_shared(core, part, offset, true)) {
+    if (cpu->isolated && is_shared(core, part, offset, &value)) {
         cpu_defer(cpu);
         return;
     }

@@ -12,7 +12,7 @@
  *   PACK writes them to cpu->cpsr before anything that may look there; the rest of cpu->cpsr, mode
  *   and Q included, is always true.
  * - DTCM and SDRAM are reached inline by one aligned-and-inside test.  All else (ITCM, system RAM,
- *   peripherals, unaligned words) goes through slow_load and slow_store, with `ip` and flags
+ *   peripherals, unaligned words) goes through cpu_load and cpu_store, with `ip` and flags
  *   published first, and looks at interrupts, stop and abort afterwards.
  * - Base registers are written after the access, so that an aborted transfer leaves them alone.
  * - Code outside ITCM is decoded into a single record each time it is executed, followed by one
@@ -26,7 +26,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu_native.h"
 #include "cpu_ops.h"
+
+/* What an instruction takes beyond one cycle: counted only by cpu_timed.c, which compiles cpu_run
+ * once more by including this file, and runs no translated code, as that does not count. */
+#ifndef CPU_TIMED
+#define COSTS(cycles) ((void)0)
+enum { TIMED = 0 };
+#endif
+enum { JUMP_COST = 2, SDRAM_COST = 20, LONG_COST = 2, FLAGS_COST = 2 };
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -34,7 +43,6 @@
 enum { MODE_USR = 0x10, MODE_ABT = 0x17, MODE_UND = 0x1b };
 enum { BANK_USR, BANK_FIQ, BANK_IRQ, BANK_SVC, BANK_ABT, BANK_UND };
 enum { STATUS_BITS = 0xf80000ffu }; /* of CPSR and SPSR that exist */
-enum { ABORTED = 1, NOTED, DEFERRED }; /* what has become of an access */
 
 /* Exceptions: where they go, and what they set in CPSR besides clearing mode and Thumb. */
 enum exception { UNDEFINED_TAKEN, SWI_TAKEN, PREFETCH_TAKEN, DATA_TAKEN, IRQ_TAKEN, FIQ_TAKEN };
@@ -51,6 +59,7 @@ static int bank_of(uint32_t cpsr) {
     return banks[cpsr & 15];
 }
 
+#ifndef CPU_TIMED
 static void swap_bank(cpu_t *cpu, int from, int to) {
     cpu->bank_r13[from] = cpu->r[13];
     cpu->bank_r14[from] = cpu->r[14];
@@ -67,6 +76,7 @@ void cpu_set_cpsr(cpu_t *cpu, uint32_t value) {
     if (from != to) swap_bank(cpu, from, to);
     cpu->cpsr = (value & STATUS_BITS) | 0x10;
 }
+#endif
 
 static uint32_t *user_register(cpu_t *cpu, int i) {
     int bank = bank_of(cpu->cpsr);
@@ -84,7 +94,13 @@ static uint32_t take(cpu_t *cpu, enum exception kind, uint32_t link) {
     return exceptions[kind].vector;
 }
 
-static void move_to_status(cpu_t *cpu, uint32_t value, int fields, int spsr) {
+static uint32_t interrupt(cpu_t *cpu, enum exception kind, uint32_t link) {
+    if (UNLIKELY(cpu->taken)) cpu->taken(cpu, link);
+    return take(cpu, kind, link);
+}
+
+#ifndef CPU_TIMED
+void cpu_move_to_status(cpu_t *cpu, uint32_t value, int fields, int spsr) {
     uint32_t mask = (fields & 8 ? 0xf8000000u : 0) | (fields & 1 ? 0xffu : 0);
     uint32_t *saved = &cpu->spsr[bank_of(cpu->cpsr)];
     if (spsr) {
@@ -95,83 +111,16 @@ static void move_to_status(cpu_t *cpu, uint32_t value, int fields, int spsr) {
     cpu_set_cpsr(cpu, (cpu->cpsr & ~mask) | (value & mask));
 }
 
-static int attention(const cpu_t *cpu) {
-    return cpu->stop || (cpu->fiq && !(cpu->cpsr & FLAG_F)) || (cpu->irq && !(cpu->cpsr & FLAG_I));
-}
+uint32_t cpu_saved_status(const cpu_t *cpu) { return cpu->spsr[bank_of(cpu->cpsr)]; }
+#endif
 
 /* ---- memory ---- */
-
-#define IN_SYSRAM(address) (((address) & 0xefff8000u) == 0xe5000000u)
 
 static uint32_t fetch(const cpu_t *cpu, uint32_t address, int size) {
     const uint8_t *at = cpu_ram(cpu, address);
     uint32_t value = 0;
     if (at) memcpy(&value, at, (size_t)size);
     return value;
-}
-
-static uint32_t rotate(uint32_t value, uint32_t by) {
-    return by & 31 ? value >> (by & 31) | value << (32 - (by & 31)) : value;
-}
-
-/* Load from anywhere. A word that is not aligned comes rotated, as ARMv5 has it; half-words lose
- * their lowest bit. */
-static __attribute__((noinline)) uint32_t slow_load(cpu_t *cpu, uint32_t address, int size) {
-    uint32_t aligned = address & ~(uint32_t)(size - 1), value = 0;
-    const uint8_t *at = cpu_ram(cpu, aligned);
-    if (at)
-        memcpy(&value, at, (size_t)size);
-    else
-        value = cpu->read(cpu, aligned, size);
-    if (cpu->aborted == ABORTED) {
-        cpu->aborted = NOTED;
-        cpu->fault_address = address;
-    }
-    return size == 4 ? rotate(value, 8 * (address & 3)) : value;
-}
-
-static __attribute__((noinline)) void slow_store(cpu_t *cpu, uint32_t address, uint32_t value,
-                                                 int size) {
-    uint32_t aligned = address & ~(uint32_t)(size - 1);
-    uint8_t *at = cpu_ram(cpu, aligned);
-    if (size < 4) value &= (1u << 8 * size) - 1;
-    if (at)
-        memcpy(at, &value, (size_t)size);
-    else
-        cpu->write(cpu, aligned, value, size);
-    if (aligned < CPU_ITCM_SIZE) cpu_invalidate(cpu, aligned, (uint32_t)size);
-    if (cpu->aborted == ABORTED) {
-        cpu->aborted = NOTED;
-        cpu->fault_address = address;
-    }
-}
-
-/* `words` consecutive words of DTCM or SDRAM, or null. */
-static uint8_t *block(const cpu_t *cpu, uint32_t address, uint32_t words) {
-    if (address - 0x400000u <= CPU_DTCM_SIZE - 4 * words) return cpu->dtcm + (address - 0x400000u);
-    if ((address & 0xe8000000u) == 0x60000000u &&
-        (address & (CPU_SDRAM_SIZE - 1)) <= CPU_SDRAM_SIZE - 64)
-        return cpu->sdram + (address & (CPU_SDRAM_SIZE - 1));
-    return 0;
-}
-
-/* LDM and STM by way of an array; a load that aborts leaves the array to be ignored. */
-static void load_block(cpu_t *cpu, uint32_t address, int words, uint32_t *values) {
-    const uint8_t *at = block(cpu, address, (uint32_t)words);
-    if (at)
-        memcpy(values, at, 4 * (size_t)words);
-    else
-        for (int i = 0; i < words && !cpu->aborted; i++)
-            values[i] = slow_load(cpu, address + 4 * (uint32_t)i, 4);
-}
-
-static void store_block(cpu_t *cpu, uint32_t address, int words, const uint32_t *values) {
-    uint8_t *at = block(cpu, address, (uint32_t)words);
-    if (at)
-        memcpy(at, values, 4 * (size_t)words);
-    else
-        for (int i = 0; i < words && !cpu->aborted; i++)
-            slow_store(cpu, address + 4 * (uint32_t)i, values[i], 4);
 }
 
 /* ---- arithmetic ---- */
@@ -188,7 +137,7 @@ static uint64_t shifted(uint32_t value, uint32_t type, uint32_t amount, uint32_t
         if (amount > 32) amount = 32;
         wide = (uint64_t)(int64_t)(int32_t)value;
         return (uint32_t)((int64_t)wide >> amount) | (wide >> (amount - 1) & 1) << 32;
-    default: value = rotate(value, amount); return value | (uint64_t)(value >> 31) << 32;
+    default: value = cpu_rotate(value, amount); return value | (uint64_t)(value >> 31) << 32;
     }
 }
 
@@ -238,6 +187,7 @@ static uint32_t address_of(const cpu_t *cpu, const record_t *ip) {
     return cpu->outside_pc + (i - FIRST_OUTSIDE) * (cpu->cpsr & FLAG_T ? 2 : 4);
 }
 
+#ifndef CPU_TIMED
 /* Untouched pages of records stay untouched. */
 static void forget(record_t *first, const record_t *last) {
     for (; first <= last; first++)
@@ -247,6 +197,12 @@ static void forget(record_t *first, const record_t *last) {
 void cpu_invalidate(cpu_t *cpu, uint32_t offset, uint32_t length) {
     uint32_t last;
     if (!length || offset >= CPU_ITCM_SIZE) return;
+    if (cpu->native && !cpu_native_fits(cpu->native, cpu->itcm, offset, length)) {
+        cpu->native = 0;
+        cpu->left_native = 1;
+        offset = 0;
+        length = CPU_ITCM_SIZE;
+    }
     last = length > CPU_ITCM_SIZE - offset ? CPU_ITCM_SIZE - 1 : offset + length - 1;
     forget(cpu->records + offset / 4, cpu->records + last / 4);
     /* the half-word before may be the first half of a call, decoded together with this one */
@@ -257,6 +213,7 @@ void cpu_invalidate(cpu_t *cpu, uint32_t offset, uint32_t length) {
 int cpu_init(cpu_t *cpu) {
     memset(cpu, 0, sizeof *cpu);
     cpu->cpsr = 0xd3;
+    cpu_native_init(cpu);
     cpu->records = calloc(ALL_RECORDS, sizeof *cpu->records);
     return cpu->records ? 0 : -1;
 }
@@ -278,11 +235,13 @@ void cpu_reset(cpu_t *cpu, uint32_t r0, uint32_t cpsr, uint32_t pc) {
     cpu->r[0] = r0;
     cpu->r[15] = pc;
     cpu->cpsr = (cpsr & STATUS_BITS) | 0x10;
+    cpu->native = 0;
     cpu_invalidate(cpu, 0, CPU_ITCM_SIZE);
 }
 
-void cpu_abort(cpu_t *cpu) { cpu->aborted = ABORTED; }
-void cpu_defer(cpu_t *cpu) { cpu->aborted = DEFERRED; }
+void cpu_abort(cpu_t *cpu) { cpu->aborted = CPU_ABORTED; }
+void cpu_defer(cpu_t *cpu) { cpu->aborted = CPU_PUT_OFF; }
+#endif
 
 /* ---- execution ---- */
 
@@ -306,7 +265,7 @@ void cpu_defer(cpu_t *cpu) { cpu->aborted = DEFERRED; }
 #define EXCHANGE(target) do { pc = (target); ip++; goto exchange; } while (0)
 /* After an access that may have reached a callback. */
 #define CHECK_ABORT do { if (UNLIKELY(cpu->aborted)) goto data_abort; } while (0)
-#define CHECK_LINES do { if (UNLIKELY(attention(cpu))) goto attend_after; } while (0)
+#define CHECK_LINES do { if (UNLIKELY(cpu_attention(cpu))) goto attend_after; } while (0)
 
 #define CONDITION_EQ (z == 0)
 #define CONDITION_NE (z != 0)
@@ -397,10 +356,12 @@ void cpu_defer(cpu_t *cpu) { cpu->aborted = DEFERRED; }
         ADDRESS_##form; \
         type value; \
         if (LIKELY(IN_DTCM(address, size))) memcpy(&value, TO_DTCM(address), size); \
-        else if (LIKELY(IN_SDRAM(address, size))) memcpy(&value, TO_SDRAM(address), size); \
-        else { \
+        else if (LIKELY(IN_SDRAM(address, size))) { \
+            memcpy(&value, TO_SDRAM(address), size); \
+            COSTS(SDRAM_COST); \
+        } else { \
             PUBLISH; \
-            value = (type)slow_load(cpu, address, size); \
+            value = (type)cpu_load(cpu, address, size); \
             CHECK_ABORT; \
             REBASE_##form; \
             R(rd) = (uint32_t)(int32_t)value; \
@@ -419,7 +380,7 @@ void cpu_defer(cpu_t *cpu) { cpu->aborted = DEFERRED; }
         else if (LIKELY(IN_SDRAM(address, size))) memcpy(TO_SDRAM(address), &value, size); \
         else { \
             PUBLISH; \
-            slow_store(cpu, address, value, size); \
+            cpu_store(cpu, address, value, size); \
             CHECK_ABORT; \
             REBASE_##form; \
             CHECK_LINES; \
@@ -443,7 +404,7 @@ void cpu_defer(cpu_t *cpu) { cpu->aborted = DEFERRED; }
 #define LOAD_BLOCK \
     uint32_t values[16]; \
     PUBLISH; \
-    load_block(cpu, BLOCK_ADDRESS, ip->rd, values); \
+    cpu_load_block(cpu, BLOCK_ADDRESS, ip->rd, values); \
     CHECK_ABORT
 
 #define LABEL_DISTANCE(name) (int32_t)((char *)&&L_##name - (char *)&&L_DECODE),
@@ -459,7 +420,8 @@ int cpu_run(cpu_t *cpu, uint64_t budget) {
 
     if (budget > (uint64_t)1 << 56) budget = (uint64_t)1 << 56;
     end = (intptr_t)ip + (intptr_t)(budget * sizeof *ip);
-    finish = cpu->instructions + budget;
+    finish = cpu->finish = cpu->instructions + budget;
+    cpu->native_handler = distances[OP_NATIVE];
     pc = cpu->r[15] & ~(cpu->cpsr & FLAG_T ? 1u : 3u);
     cpu->aborted = 0;
     UNPACK;
@@ -478,10 +440,10 @@ attend: /* pc: the next instruction; ip: the record after the last one executed 
     }
     if (cpu->fiq && !(cpu->cpsr & FLAG_F)) {
         PACK;
-        pc = take(cpu, FIQ_TAKEN, pc + 4);
+        pc = interrupt(cpu, FIQ_TAKEN, pc + 4);
     } else if (cpu->irq && !(cpu->cpsr & FLAG_I)) {
         PACK;
-        pc = take(cpu, IRQ_TAKEN, pc + 4);
+        pc = interrupt(cpu, IRQ_TAKEN, pc + 4);
     }
     goto jump;
 
@@ -489,6 +451,7 @@ exchange:
     THUMB_STATE(pc & 1);
     pc &= pc & 1 ? ~1u : ~3u;
 jump:
+    COSTS(JUMP_COST);
     if (LIKELY(pc < CPU_ITCM_SIZE)) {
         record_t *target = cpu->records + (cpu->cpsr & FLAG_T ? FIRST_THUMB + pc / 2 : pc / 4);
         end += (intptr_t)target - (intptr_t)ip;
@@ -512,10 +475,36 @@ L_OUTSIDE: /* no instruction: sequential code left what was decoded, ITCM includ
 L_DECODE:
     pc = address_of(cpu, ip);
     if (UNLIKELY(pc == CPU_ITCM_SIZE)) goto jump;
+    if (!TIMED && cpu->native && ip < cpu->records + FIRST_OUTSIDE &&
+        cpu_native_find(cpu->native, (uint32_t)(ip - cpu->records), ip)) {
+        ip->handler = distances[OP_NATIVE];
+        DISPATCH;
+    }
     cpu_decode(cpu, pc, ip);
     if (ip->handler >= OP_IF_EQ && ip->handler <= OP_IF_LE) ip->second = distances[ip->second];
     ip->handler = distances[ip->handler];
     DISPATCH;
+
+L_NATIVE: { /* see cpu_native.h */
+    cpu->n = n, cpu->z = z, cpu->c = c, cpu->v = v;
+    cpu->left_native = 0;
+    cpu_native_fn code = (cpu_native_fn)(uintptr_t)(cpu->native_code + ip->imm);
+    cpu_native_result_t out = code(cpu, LEFT, 0, (uint32_t)ip->second);
+    n = cpu->n, z = cpu->z, c = cpu->c, v = cpu->v;
+    pc = (uint32_t)out.where & ~1u;
+    ip = cpu->records;
+    if (LIKELY(pc <= CPU_ITCM_SIZE))
+        ip += out.where & 1 ? FIRST_THUMB + pc / 2 : pc / 4;
+    end = (intptr_t)ip + out.left * (intptr_t)sizeof *ip;
+    switch (out.where >> 32) {
+    case NATIVE_JUMP: goto jump;
+    case NATIVE_ATTEND: goto attend;
+    case NATIVE_ABORT: goto data_abort;
+    case NATIVE_WAIT: result = CPU_WAITING; goto leave;
+    case NATIVE_RETURN: end += sizeof *ip; goto exception_return;
+    default: DISPATCH;
+    }
+}
 
 budget_used:
     pc = address_of(cpu, ip);
@@ -527,7 +516,7 @@ leave: /* pc: the next instruction; ip: the record after the last one executed *
 
 data_abort:
     pc = address_of(cpu, ip);
-    result = cpu->aborted == DEFERRED ? CPU_DEFERRED : CPU_DATA_ABORT;
+    result = cpu->aborted == CPU_PUT_OFF ? CPU_DEFERRED : CPU_DATA_ABORT;
     cpu->aborted = 0;
     if (result == CPU_DEFERRED) goto leave;
     goto fault;
@@ -599,6 +588,7 @@ test_condition:
 #define NEAR(records_on) \
     do { \
         int32_t distance = (int32_t)ip->imm; \
+        COSTS(JUMP_COST); \
         end += distance; \
         ip = (record_t *)((char *)(ip + (records_on)) + distance); \
         if (UNLIKELY((intptr_t)ip >= end)) goto budget_used; \
@@ -674,22 +664,22 @@ L_LDR_LITERAL:
 L_LDR_PC: {
     ADDRESS_ANY;
     PUBLISH;
-    pc = slow_load(cpu, address, 4);
+    pc = cpu_load(cpu, address, 4);
     CHECK_ABORT;
     REBASE_ANY;
     goto exchange_attending;
 }
 exchange_attending: /* to pc, after an access that may have moved the interrupt lines */
     ip++;
-    if (LIKELY(!attention(cpu))) goto exchange;
+    if (LIKELY(!cpu_attention(cpu))) goto exchange;
     THUMB_STATE(pc & 1);
     pc &= pc & 1 ? ~1u : ~3u;
     goto attend;
 L_LDRD: {
     ADDRESS_ANY;
     uint32_t values[2];
-    if (UNLIKELY(!block(cpu, address & ~3u, 2))) PUBLISH;
-    load_block(cpu, address & ~3u, 2, values);
+    if (UNLIKELY(!cpu_block(cpu, address & ~3u, 2))) PUBLISH;
+    cpu_load_block(cpu, address & ~3u, 2, values);
     CHECK_ABORT;
     REBASE_ANY;
     R(rd) = values[0];
@@ -700,8 +690,8 @@ L_LDRD: {
 L_STRD: {
     ADDRESS_ANY;
     uint32_t values[2] = {R(rd), cpu->r[ip->rd + 1]};
-    if (UNLIKELY(!block(cpu, address & ~3u, 2))) PUBLISH;
-    store_block(cpu, address & ~3u, 2, values);
+    if (UNLIKELY(!cpu_block(cpu, address & ~3u, 2))) PUBLISH;
+    cpu_store_block(cpu, address & ~3u, 2, values);
     CHECK_ABORT;
     REBASE_ANY;
     CHECK_LINES;
@@ -711,9 +701,9 @@ L_STRD: {
     L_##name: { \
         uint32_t address = R(rn), old; \
         PUBLISH; \
-        old = slow_load(cpu, address, size); \
+        old = cpu_load(cpu, address, size); \
         CHECK_ABORT; \
-        slow_store(cpu, address, R(rm), size); \
+        cpu_store(cpu, address, R(rm), size); \
         CHECK_ABORT; \
         R(rd) = old; \
         CHECK_LINES; \
@@ -722,8 +712,10 @@ L_STRD: {
     SWAP(SWP, 4)
     SWAP(SWPB, 1)
 
+#define BLOCK_COST(address) (ip->rd - 1 + ((address) >> 28 == 6 || (address) >> 28 == 7) * SDRAM_COST)
 L_LDM: {
-    const uint8_t *at = block(cpu, BLOCK_ADDRESS, ip->rd);
+    COSTS(BLOCK_COST(BLOCK_ADDRESS));
+    const uint8_t *at = cpu_block(cpu, BLOCK_ADDRESS, ip->rd);
     if (LIKELY(at)) {
         BLOCK_REBASE;
         FOR_LIST(i, word) memcpy(&cpu->r[i], at + 4 * word, 4);
@@ -736,7 +728,8 @@ L_LDM: {
     NEXT;
 }
 L_LDM_PC: {
-    const uint8_t *at = block(cpu, BLOCK_ADDRESS, ip->rd);
+    COSTS(BLOCK_COST(BLOCK_ADDRESS));
+    const uint8_t *at = cpu_block(cpu, BLOCK_ADDRESS, ip->rd);
     if (LIKELY(at)) {
         BLOCK_REBASE;
         FOR_LIST(i, word) memcpy(&cpu->r[i], at + 4 * word, 4);
@@ -763,7 +756,8 @@ L_LDM_USER: {
     NEXT;
 }
 L_STM: {
-    uint8_t *at = block(cpu, BLOCK_ADDRESS, ip->rd);
+    COSTS(ip->rd - 1);
+    uint8_t *at = cpu_block(cpu, BLOCK_ADDRESS, ip->rd);
     if (LIKELY(at)) {
         FOR_LIST(i, word) memcpy(at + 4 * word, &cpu->r[i], 4);
         BLOCK_REBASE;
@@ -772,7 +766,7 @@ L_STM: {
     uint32_t values[16];
     FOR_LIST(i, word) values[word] = cpu->r[i];
     PUBLISH;
-    store_block(cpu, BLOCK_ADDRESS, ip->rd, values);
+    cpu_store_block(cpu, BLOCK_ADDRESS, ip->rd, values);
     CHECK_ABORT;
     BLOCK_REBASE;
     CHECK_LINES;
@@ -782,7 +776,7 @@ L_STM_USER: {
     uint32_t values[16];
     FOR_LIST(i, word) values[word] = *user_register(cpu, (int)i);
     PUBLISH;
-    store_block(cpu, BLOCK_ADDRESS, ip->rd, values);
+    cpu_store_block(cpu, BLOCK_ADDRESS, ip->rd, values);
     CHECK_ABORT;
     BLOCK_REBASE;
     CHECK_LINES;
@@ -791,15 +785,16 @@ L_STM_USER: {
 
     /* -- multiplication and the DSP instructions -- */
 
-L_MUL: R(rd) = R(rm) * R(rs); NEXT;
-L_MULS: n = z = R(rd) = R(rm) * R(rs); NEXT;
-L_MLA: R(rd) = R(rm) * R(rs) + R(rn); NEXT;
-L_MLAS: n = z = R(rd) = R(rm) * R(rs) + R(rn); NEXT;
+L_MUL: COSTS(1); R(rd) = R(rm) * R(rs); NEXT;
+L_MULS: COSTS(1 + FLAGS_COST); n = z = R(rd) = R(rm) * R(rs); NEXT;
+L_MLA: COSTS(1); R(rd) = R(rm) * R(rs) + R(rn); NEXT;
+L_MLAS: COSTS(1 + FLAGS_COST); n = z = R(rd) = R(rm) * R(rs) + R(rn); NEXT;
 
 #define SIGNED(field) (uint64_t)(int64_t)(int32_t)R(field)
 #define WIDE(name, value) \
     L_##name: { \
         uint64_t wide = value; \
+        COSTS(ip->imm & 1 ? LONG_COST + FLAGS_COST : LONG_COST); \
         R(rn) = (uint32_t)wide; \
         R(rd) = (uint32_t)(wide >> 32); \
         if (ip->imm & 1) n = R(rd), z = R(rd) | R(rn); \
@@ -835,7 +830,7 @@ L_MRS:
     NEXT;
 L_MSR:
     PACK;
-    move_to_status(cpu, ip->rd ? ip->imm : R(rm), ip->rs, ip->rn);
+    cpu_move_to_status(cpu, ip->rd ? ip->imm : R(rm), ip->rs, ip->rn);
     UNPACK;
     CHECK_LINES;
     NEXT;

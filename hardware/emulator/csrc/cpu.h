@@ -12,6 +12,8 @@
  * - Interrupt lines are levels.  They are looked at when cpu_run() starts, after every access that
  *   reached a callback, after every write of CPSR and after every exception return: nothing else
  *   can change the answer.
+ * - Code may be translated to machine code of the host (cpu_native.c). Nothing that the owner can
+ *   see depends on it, but that inside a callback the flags in cpsr may be old ones.
  * - The host is little-endian.
  */
 #ifndef SPIKINGCONVNET_CPU_H
@@ -25,6 +27,7 @@
 #define CPU_SYSRAM_SIZE 0x8000u   /* at 0xe5000000 and 0xf5000000 */
 
 typedef struct cpu cpu_t;
+typedef struct cpu_native cpu_native_t;
 typedef uint32_t (*cpu_read_fn)(cpu_t *, uint32_t address, int size);
 typedef void (*cpu_write_fn)(cpu_t *, uint32_t address, uint32_t value, int size);
 
@@ -39,8 +42,10 @@ struct cpu {
     uint8_t isolated; /* system RAM is not to be touched: cpu_run returns CPU_DEFERRED instead */
     uint8_t *itcm, *dtcm, *sdram, *sysram;
     uint64_t instructions; /* executed since cpu_init; a Thumb BL or BLX pair is two */
+    uint64_t stalls; /* cycles beyond one an instruction: cpu_run_timed counts both as instructions */
     cpu_read_fn read; /* called for what is not RAM, with an aligned address and size 1, 2 or 4 */
     cpu_write_fn write;
+    void (*taken)(cpu_t *, uint32_t link); /* if not null: an interrupt has been taken */
     void *owner;
     uint32_t bank_r13[CPU_BANKS], bank_r14[CPU_BANKS]; /* of the modes that are not current */
     uint32_t bank_usr[5], bank_fiq[5];                 /* r8-r12: one of the two is not current */
@@ -48,6 +53,23 @@ struct cpu {
     uint32_t fault_address, fault_instruction; /* of the last undefined instruction or abort */
     uint32_t outside_pc;                       /* of the instruction executed outside ITCM */
     struct cpu_record *records;                /* see cpu_ops.h */
+
+    /* For translated code: see cpu_native.h. */
+    const cpu_native_t *native; /* or null; the owner keeps it for longer than the core */
+    const uint8_t *native_code; /* the first byte of its code */
+    int32_t native_handler;     /* of records that are entries */
+    uint8_t left_native;        /* `native` has been given up */
+    uint32_t n, z, c, v;        /* the flags while translated code runs, as in cpu.c */
+    uint64_t finish;            /* what `instructions` is when the budget is used up */
+    uint64_t (*native_load)(cpu_t *, uint32_t address, uint32_t where, int64_t left);
+    uint32_t (*native_store)(cpu_t *, uint32_t address, uint32_t value, uint32_t where,
+                             int64_t left);
+    uint32_t (*native_load_block)(cpu_t *, uint32_t address, uint32_t where, int64_t left,
+                                  uint32_t *values);
+    uint32_t (*native_store_block)(cpu_t *, uint32_t address, uint32_t where, int64_t left,
+                                   const uint32_t *values);
+    uint32_t (*native_write_status)(cpu_t *, uint32_t value, uint32_t fields);
+    uint32_t (*native_read_saved)(cpu_t *);
 };
 
 enum cpu_exit {
@@ -72,6 +94,9 @@ void cpu_reset(cpu_t *, uint32_t r0, uint32_t cpsr, uint32_t pc);
 /* Run at most about `budget` instructions: it is compared at taken branches only.
  * Returns an enum cpu_exit. */
 int cpu_run(cpu_t *, uint64_t budget);
+
+/* The same in cycles, as cpu_timed.c estimates them. A core is run by one of the two, always. */
+int cpu_run_timed(cpu_t *, uint64_t budget);
 
 /* Tell the core that `length` bytes of ITCM at `offset` were changed from outside. */
 void cpu_invalidate(cpu_t *, uint32_t offset, uint32_t length);

@@ -69,7 +69,8 @@ enum { MODE_PRE = 1, MODE_WRITEBACK = 2, MODE_REGISTER = 4, MODE_SUBTRACT = 8 };
     X(LDM) X(STM) X(LDM_PC) X(LDM_USER) X(STM_USER) X(LDM_RETURN) \
     X(MUL) X(MULS) X(MLA) X(MLAS) X(UMULL) X(UMLAL) X(SMULL) X(SMLAL) \
     X(SMLAxy) X(SMLAWy) X(SMULWy) X(SMLALxy) X(SMULxy) X(QADD) X(QSUB) X(QDADD) X(QDSUB) X(CLZ) \
-    X(MRS) X(MSR) X(MRC) X(WAIT) X(NOP) X(SWI) X(BKPT) X(UNDEFINED) X(OUTSIDE)
+    X(MRS) X(MSR) X(MRC) X(WAIT) X(NOP) X(SWI) X(BKPT) X(UNDEFINED) X(OUTSIDE) \
+    X(NATIVE)
 
 #define OPERATION_NUMBER(name) OP_##name,
 enum operation { EACH_OPERATION(OPERATION_NUMBER) OPERATIONS };
@@ -83,6 +84,32 @@ static inline uint8_t *cpu_ram(const cpu_t *cpu, uint32_t address) {
     if ((address & 0xefff8000u) == 0xe5000000u)
         return cpu->sysram + (address & (CPU_SYSRAM_SIZE - 1));
     return 0;
+}
+
+/* Memory by way of the owner where it must be (cpu_memory.c): a word that is not aligned comes
+ * rotated, half-words lose their lowest bit. Look at cpu->aborted and cpu_attention afterwards. */
+enum { CPU_ABORTED = 1, CPU_NOTED, CPU_PUT_OFF }; /* cpu->aborted: what has become of an access */
+uint32_t cpu_load(cpu_t *cpu, uint32_t address, int size);
+void cpu_store(cpu_t *cpu, uint32_t address, uint32_t value, int size);
+void cpu_load_block(cpu_t *cpu, uint32_t address, int words, uint32_t *values);
+void cpu_store_block(cpu_t *cpu, uint32_t address, int words, const uint32_t *values);
+
+static inline uint32_t cpu_rotate(uint32_t value, uint32_t by) {
+    return by & 31 ? value >> (by & 31) | value << (32 - (by & 31)) : value;
+}
+
+/* `words` consecutive words of DTCM or SDRAM, or null. */
+static inline uint8_t *cpu_block(const cpu_t *cpu, uint32_t address, uint32_t words) {
+    if (address - 0x400000u <= CPU_DTCM_SIZE - 4 * words) return cpu->dtcm + (address - 0x400000u);
+    if ((address & 0xe8000000u) == 0x60000000u &&
+        (address & (CPU_SDRAM_SIZE - 1)) <= CPU_SDRAM_SIZE - 64)
+        return cpu->sdram + (address & (CPU_SDRAM_SIZE - 1));
+    return 0;
+}
+
+/* Whether cpu_run has to see to an interrupt, or stop. */
+static inline int cpu_attention(const cpu_t *cpu) {
+    return cpu->stop || (cpu->fiq && !(cpu->cpsr & FLAG_F)) || (cpu->irq && !(cpu->cpsr & FLAG_I));
 }
 
 /* Decode the instruction at `address` (RAM; state as in CPSR) into `record`. */

@@ -1,11 +1,13 @@
-/* The DMA controller of a core. A transfer is done the moment it is described (ideal timing);
- * completions are counted, so that each one raises its own interrupt. The bits of the control
+/* The DMA controller of a core. A transfer is carried out the moment it is described, and is done
+ * then (ideal timing) or, where timing is enforced, when its time is over; one may wait for another.
+ * Completions are counted, so that each one raises its own interrupt. The bits of the control
  * register are commands: they have been carried out, and read as 0, as soon as they are written. */
 #include <string.h>
 
 #include "board.h"
 
 enum { TO_SYSTEM = 1u << 19, LENGTH = 0x1ffff, ACKNOWLEDGE_DONE = 8, ABORT = 2, DONE = 1u << 10 };
+enum { BUSY = 1, QUEUE_FULL = 4, MOST_UNDER_WAY = 2 };
 
 static void update(core_t *core) {
     dma_t *dma = &core->dma;
@@ -28,6 +30,40 @@ static void copy_registers(core_t *core, uint8_t *tcm, uint32_t address, uint32_
     }
 }
 
+static void complete(core_t *core) {
+    core->dma.completions++;
+    update(core);
+}
+
+static void complete_first(core_t *core) {
+    core->dma.end[0] = core->dma.end[1];
+    core->dma.under_way--;
+    complete(core);
+}
+
+/* Complete the transfers whose time is over. */
+void dma_advance(core_t *core, uint64_t now) {
+    while (core->dma.under_way && core->dma.end[0] <= now)
+        complete_first(core);
+}
+
+static void take_time(core_t *core, uint32_t length) {
+    dma_t *dma = &core->dma;
+    if (dma->under_way == MOST_UNDER_WAY)
+        complete_first(core);
+    uint64_t end = timing_transfer(core, length);
+    dma->end[dma->under_way++] = end;
+}
+
+static uint32_t status(core_t *core) {
+    dma_t *dma = &core->dma;
+    dma_advance(core, core_now(core));
+    return (uint32_t)core->id << 24 | (dma->completions ? DONE : 0) |
+           (dma->under_way ? BUSY : 0) | (dma->under_way == MOST_UNDER_WAY ? QUEUE_FULL : 0);
+}
+
+static bool in_sdram(uint32_t address) { return address >> 29 == 3; }
+
 static void transfer(core_t *core, uint32_t description) {
     dma_t *dma = &core->dma;
     uint32_t length = description & LENGTH;
@@ -36,6 +72,8 @@ static void transfer(core_t *core, uint32_t description) {
     uint8_t *system = chip_memory(core->chip, dma->system_address, length);
     dma->description = description;
     if (tcm && system) {
+        if (in_sdram(dma->system_address))
+            sharing_note(core, dma->system_address, length, out);
         memcpy(out ? system : tcm, out ? tcm : system, length);
         if (!out && dma->tcm_address < ITCM_SIZE)
             cpu_invalidate(&core->cpu, dma->tcm_address, length);
@@ -43,12 +81,18 @@ static void transfer(core_t *core, uint32_t description) {
         copy_registers(core, tcm, dma->system_address, length, out);
     }
     dma->bytes += length;
-    dma->completions++;
-    update(core);
+    if (core->chip->board->enforced)
+        take_time(core, length);
+    else
+        complete(core);
 }
 
-/* Whether the transfer that has been set up stays in the core's memory and SDRAM. */
-bool dma_is_private(const core_t *core) { return core->dma.system_address >> 29 == 3; }
+/* Whether a transfer so described stays in the core's memory and what it does not share of SDRAM. */
+bool dma_is_private(core_t *core, uint32_t description) {
+    uint32_t address = core->dma.system_address;
+    return in_sdram(address) &&
+           sharing_permits(core, address, description & LENGTH, description & TO_SYSTEM);
+}
 
 uint32_t dma_read(core_t *core, uint32_t offset) {
     dma_t *dma = &core->dma;
@@ -56,7 +100,7 @@ uint32_t dma_read(core_t *core, uint32_t offset) {
     case 0x04: return dma->system_address;
     case 0x08: return dma->tcm_address;
     case 0x0c: return dma->description;
-    case 0x14: return (uint32_t)core->id << 24 | (dma->completions ? DONE : 0);
+    case 0x14: return status(core);
     case 0x18: return dma->global;
     default: return 0;
     }
@@ -70,7 +114,7 @@ void dma_write(core_t *core, uint32_t offset, uint32_t value) {
     case 0x0c: transfer(core, value); break;
     case 0x10:
         if (value & ABORT)
-            dma->completions = 0;
+            dma->completions = dma->under_way = 0;
         else if ((value & ACKNOWLEDGE_DONE) && dma->completions)
             dma->completions--;
         update(core);

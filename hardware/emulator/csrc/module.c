@@ -8,13 +8,14 @@
 #include <string.h>
 
 #include "board.h"
+#include "module.h"
 
 typedef struct {
     PyObject_HEAD
     board_t board;
 } BoardObject;
 
-static board_t *board_of(PyObject *self) { return &((BoardObject *)self)->board; }
+board_t *board_of(PyObject *self) { return &((BoardObject *)self)->board; }
 
 static chip_t *chip_at(PyObject *self, unsigned index) {
     board_t *board = board_of(self);
@@ -24,7 +25,7 @@ static chip_t *chip_at(PyObject *self, unsigned index) {
     return NULL;
 }
 
-static core_t *core_at(PyObject *self, unsigned index, unsigned id) {
+core_t *core_at(PyObject *self, unsigned index, unsigned id) {
     chip_t *chip = chip_at(self, index);
     if (!chip)
         return NULL;
@@ -201,7 +202,8 @@ static PyObject *board_core_state(PyObject *self, PyObject *args) {
     return Py_BuildValue("{s:s,s:I,s:I,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "state",
                          names[core->state], "pc",
                          core->cpu.r[15], "cpsr", core->cpu.cpsr, "instructions",
-                         (unsigned long long)core->cpu.instructions, "dma_bytes",
+                         (unsigned long long)(core->cpu.instructions - core->cpu.stalls),
+                         "dma_bytes",
                          (unsigned long long)core->dma.bytes, "packets_sent",
                          (unsigned long long)core->comms.sent, "packets_received",
                          (unsigned long long)core->comms.received, "ticks",
@@ -217,6 +219,36 @@ static PyObject *board_core_state(PyObject *self, PyObject *args) {
 static PyObject *board_now(PyObject *self, void *unused) {
     (void)unused;
     return PyLong_FromUnsignedLongLong(board_of(self)->now);
+}
+
+static PyObject *board_limit(PyObject *self, void *unused) {
+    (void)unused;
+    uint64_t limit = board_of(self)->limit;
+    if (limit == NEVER)
+        Py_RETURN_NONE;
+    return PyLong_FromUnsignedLongLong(limit);
+}
+
+static int board_set_limit(PyObject *self, PyObject *value, void *unused) {
+    (void)unused;
+    uint64_t limit = NEVER;
+    if (value && value != Py_None) {
+        limit = PyLong_AsUnsignedLongLong(value);
+        if (PyErr_Occurred())
+            return -1;
+    }
+    board_of(self)->limit = limit;
+    return 0;
+}
+
+static PyObject *board_simulates(PyObject *self, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(board_of(self)->simulates);
+}
+
+static PyObject *board_all_ticked(PyObject *self, void *unused) {
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(board_of(self)->all_ticked);
 }
 
 static PyObject *board_executed(PyObject *self, void *unused) {
@@ -253,8 +285,9 @@ static int place_chip(board_t *board, uint32_t index, PyObject *item) {
 static int board_object_init(PyObject *self, PyObject *args, PyObject *keywords) {
     PyObject *chips;
     unsigned threads = 1;
+    int enforced = 0;
     (void)keywords;
-    if (!PyArg_ParseTuple(args, "O|I", &chips, &threads))
+    if (!PyArg_ParseTuple(args, "O|Ip", &chips, &threads, &enforced))
         return -1;
     Py_ssize_t count = PySequence_Size(chips);
     if (count < 1 || count > 65536) {
@@ -262,7 +295,7 @@ static int board_object_init(PyObject *self, PyObject *args, PyObject *keywords)
         return -1;
     }
     board_free(board_of(self));
-    if (board_init(board_of(self), (uint32_t)count, CPU_SDRAM_SIZE, threads)) {
+    if (board_init(board_of(self), (uint32_t)count, CPU_SDRAM_SIZE, threads, enforced)) {
         PyErr_NoMemory();
         return -1;
     }
@@ -297,8 +330,9 @@ static PyMethodDef methods[] = {
      "start(chip, core, r0)\n\nReset a core and let it begin at address 0."},
     {"stop", board_stop, METH_VARARGS, "stop(chip, core)\n\nSwitch a core off."},
     {"run", board_run_method, METH_VARARGS,
-     "run(instructions) -> int\n\nRun the board; returns IDLE, ALLOWANCE or "
-     "ATTENTION."},
+     "run(instructions) -> int\n\nRun the board; returns IDLE, ALLOWANCE, ATTENTION or "
+     "LIMIT."},
+    TRANSLATION_METHODS,
     {"attention", board_attention, METH_NOARGS,
      "attention() -> list of chips\n\nTell whose monitor has been signalled, and forget it."},
     {"core_state", board_core_state, METH_VARARGS,
@@ -308,13 +342,19 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef properties[] = {
     {"now", board_now, NULL, "Virtual time in cycles of 5 ns.", NULL},
+    {"limit", board_limit, board_set_limit,
+     "Virtual time that a simulation does not pass, or None.", NULL},
+    {"simulates", board_simulates, NULL, "Whether some core's timer drives a simulation.", NULL},
+    {"all_ticked", board_all_ticked, NULL, "When all such timers will have expired once more.",
+     NULL},
     {"executed", board_executed, NULL, "Instructions that all cores have executed.", NULL},
     {"deaths", board_deaths, NULL, "Cores lost to a fault that their program did not handle.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, "Board(chips, threads=1)\n\nChips: (x, y, cores, (six neighbours, -1 for none))."},
+    {Py_tp_doc, "Board(chips, threads=1, enforced=False)\n\nChips: (x, y, cores, (six neighbours, "
+                "-1 for none)). Enforced: work takes time."},
     {Py_tp_new, PyType_GenericNew},
     {Py_tp_init, board_object_init},
     {Py_tp_dealloc, board_object_dealloc},
@@ -327,18 +367,19 @@ static PyType_Spec spec = {"spikingconvnet.hardware.emulator._core.Board", sizeo
                            Py_TPFLAGS_DEFAULT, slots};
 
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_core",
-                                    "The chips of a SpiNNaker board, executing ARM code.", -1, NULL,
-                                    NULL, NULL, NULL, NULL};
+                                    "The chips of a SpiNNaker board, executing ARM code.", -1,
+                                    translation_functions, NULL, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__core(void) {
     PyObject *self = PyModule_Create(&module);
     if (!self)
         return NULL;
     PyObject *type = PyType_FromSpec(&spec);
-    if (!type || PyModule_AddObject(self, "Board", type) ||
+    if (!type || PyModule_AddObject(self, "Board", type) || translation_constants(self) ||
         PyModule_AddIntConstant(self, "IDLE", RUN_IDLE) ||
         PyModule_AddIntConstant(self, "ALLOWANCE", RUN_ALLOWANCE) ||
-        PyModule_AddIntConstant(self, "ATTENTION", RUN_ATTENTION)) {
+        PyModule_AddIntConstant(self, "ATTENTION", RUN_ATTENTION) ||
+        PyModule_AddIntConstant(self, "LIMIT", RUN_LIMIT)) {
         Py_DECREF(self);
         return NULL;
     }

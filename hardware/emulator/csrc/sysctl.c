@@ -11,7 +11,8 @@ void sysctl_reset(chip_t *chip) {
 static void interrupt(chip_t *chip, uint32_t cores) {
     chip->interrupts |= cores;
     if (cores & 1) { /* the monitor, core 0 */
-        chip->attention = chip->board->attention = true;
+        chip->attention = true;
+        __atomic_store_n(&chip->board->attention, true, __ATOMIC_RELAXED);
         if (chip->board->running)
             chip->board->running->cpu.stop = 1;
     }

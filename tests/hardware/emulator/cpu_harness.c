@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu.h"
+#include "cpu_native.h"
 
 enum { LOG = 64 };
 
@@ -138,3 +138,55 @@ void machine_peek(machine_t *m, uint32_t address, uint8_t *data, uint32_t length
 {
     memcpy(data, ram(m, address), length);
 }
+
+/* ---- replaying recorded segments ---- */
+
+/* The words of a state as csrc/record.c has them. */
+static uint32_t *words_of(cpu_t *cpu, const uint32_t *state, uint32_t *out)
+{
+    struct { void *at; uint32_t count; } parts[] = {
+        {cpu->r, 16}, {&cpu->cpsr, 1}, {0, 3}, {cpu->bank_r13, 6}, {cpu->bank_r14, 6},
+        {cpu->bank_usr, 5}, {cpu->bank_fiq, 5}, {cpu->spsr, 6}};
+    uint32_t at = 0;
+    for (unsigned i = 0; i < sizeof parts / sizeof *parts; at += parts[i++].count) {
+        if (!parts[i].at) continue;
+        if (out) memcpy(out + at, parts[i].at, 4 * parts[i].count);
+        else memcpy(parts[i].at, state + at, 4 * parts[i].count);
+    }
+    return out;
+}
+
+void machine_begin(machine_t *m, const uint32_t *state, uint32_t isolated, cpu_read_fn read, cpu_write_fn write)
+{
+    words_of(&m->cpu, state, 0);
+    machine_lines(m, state[17], state[18], state[19]);
+    m->cpu.instructions = state[48];
+    m->cpu.isolated = (uint8_t)isolated;
+    m->cpu.read = read;
+    m->cpu.write = write;
+}
+
+void machine_end(machine_t *m, uint32_t *state)
+{
+    words_of(&m->cpu, 0, state);
+    state[17] = m->cpu.irq;
+    state[18] = m->cpu.fiq;
+    state[19] = m->cpu.stop;
+    state[48] = (uint32_t)m->cpu.instructions;
+}
+
+uint32_t machine_pc(const machine_t *m) { return m->cpu.r[15]; }
+
+void machine_aborted(machine_t *m, uint32_t aborted) { m->cpu.aborted = (uint8_t)aborted; }
+
+const void *machine_translation(const uint8_t *code, size_t size, const uint8_t *entries, uint32_t count,
+                                const uint8_t *needs, const uint8_t *image)
+{
+    return cpu_native_new(code, size, (const cpu_native_entry_t *)entries, count, needs, image);
+}
+
+void machine_translation_free(const void *native) { cpu_native_free(native); }
+
+int machine_use(machine_t *m, const void *native) { return cpu_native_use(&m->cpu, native); }
+
+int machine_translated(const machine_t *m) { return m->cpu.native != 0; }
