@@ -9,13 +9,17 @@ Units: ms, mV, nA, nF. Colons and commas as in any Python dict.
 DATA = {
     # "mnist" and "fashion-mnist" are fetched once and kept; "digits" (8 x 8) needs no download.
     "name": "mnist",
-    # A folder of your own with the four IDX files, as python-mnist reads them; None: fetch.
+    # A folder of your own; None: fetch. It holds the four IDX files, as python-mnist reads them, or
+    # pictures in sub-folders named after their classes (in "train" and "test", if you have both).
     "folder": None,
     # Labels to tell apart; None: all.
     "classes": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
     # Drawn without replacement, from the training file and from the test file; None: all.
     "train_per_class": 100,
     "test_per_class": 100,
+    # Share of the training images that is kept; then copies of them, turned and flipped, are added.
+    "train_ratio": 1.0,
+    "augment": False,
 }
 
 # ---- from pixels to spikes -----------------------------------------------------------------------

@@ -37,13 +37,19 @@ def _require(record: Any, name: str, valid: bool, wanted: str) -> None:
 
 @dataclass(frozen=True)
 class Data:
-    """Say which images are used: data set, classes, images per class (None: all)."""
+    """Say which images are used: data set, classes, images per class (None: all).
+
+    train_ratio: share of the training images that is kept; augment: three copies of those are
+    added, turned and flipped (see `datasets.augmented`).
+    """
 
     name: str = "mnist"
     folder: str | None = None
     classes: tuple[int, ...] | None = None
     train_per_class: int | None = 100
     test_per_class: int | None = 100
+    train_ratio: float = 1.0
+    augment: bool = False
 
     def __post_init__(self) -> None:
         _require(self, "name", self.name in DATA_SETS, f"must be one of {', '.join(DATA_SETS)}")
@@ -53,6 +59,7 @@ class Data:
         for name in ("train_per_class", "test_per_class"):
             count = getattr(self, name)
             _require(self, name, count is None or count >= 1, "must be at least 1, or None for all")
+        _require(self, "train_ratio", 0 < self.train_ratio <= 1, "must be above 0 and at most 1")
 
 
 @dataclass(frozen=True)
@@ -94,13 +101,13 @@ class Inference:
 
 @dataclass(frozen=True)
 class Figures:
-    """Say which files figures are written to."""
+    """Say which files figures are written to; none at all without formats."""
 
     formats: tuple[str, ...] = ("png",)
 
     def __post_init__(self) -> None:
-        valid = bool(self.formats) and set(self.formats) <= set(FORMATS)
-        _require(self, "formats", valid, f"must be one or more of {', '.join(FORMATS)}")
+        valid = set(self.formats) <= set(FORMATS)
+        _require(self, "formats", valid, f"must be some of {', '.join(FORMATS)}, or empty for none")
 
 
 @dataclass(frozen=True)

@@ -57,4 +57,6 @@ class NoDataError(SpikingConvNetError, RuntimeError):
 
 
 class DependencyError(SpikingConvNetError, ImportError):
-    """Report an optional package that this step needs and that is not installed."""
+    """Report a package that this step needs and that is missing, broken or of another version."""
+
+    exit_code = 2

@@ -1,17 +1,19 @@
 """The workflow of the fully connected network: the same steps and commands as every other model.
 
 `weights.csv` (neurons, pixels) and `labels.csv` (neurons,) are kept in the format of the public
-program that the network comes from; -1 labels a neuron that never fired.
+program that the network comes from; -1 labels a neuron that never fired. `votes.csv` (neurons,
+classes) says how a neuron votes where its label alone does not.
 """
 
 import dataclasses
-import hashlib
 import time
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikingconvnet import checkpoints, fully_connected_figures, host_figures, prediction
+from spikingconvnet.algorithms import window_learning
 from spikingconvnet.classes.fully_connected import FullyConnectedModel
 from spikingconvnet.engine import winner_take_all
 from spikingconvnet.engine.winner_take_all import WinnerTakeAll
@@ -19,6 +21,7 @@ from spikingconvnet.errors import NotTrainedError, UsageError
 from spikingconvnet.utilities import metrics
 from spikingconvnet.utilities.progress import Bar
 from spikingconvnet.workflow import (
+    FIGURES,
     METRICS,
     METRICS_TEXT,
     PREDICTIONS,
@@ -26,11 +29,14 @@ from spikingconvnet.workflow import (
     Images,
     Job,
     images_of,
+    sheet_of,
 )
 
 ORIGIN = "host engine"
 NETWORK, CHECKPOINT = "network.npz", "checkpoint_network.npz"
-WEIGHTS, LABELS = "weights.csv", "labels.csv"
+WEIGHTS, LABELS, VOTES = "weights.csv", "labels.csv", "votes.csv"
+MEASURE = "spikes of the neurons that vote for the class"
+HISTORY, BLOCKS = "history.csv", 50
 PART = 5000
 """Images whose responses are counted together."""
 
@@ -70,11 +76,9 @@ class _Lesson:
 
     def identity(self) -> str:
         """Return a short name of all that decides how the training goes."""
-        digest = hashlib.sha256()
-        for part in (self.model.encoder, self.model.layer, self.job.seed):
-            digest.update(repr(part).encode())
-        digest.update(np.ascontiguousarray(self.images.train).tobytes())
-        return digest.hexdigest()[:16]
+        return checkpoints.identity(
+            self.model.encoder, self.model.layer, self.job.seed, self.images.train
+        )
 
 
 def _lesson(job: Job) -> _Lesson:
@@ -95,15 +99,16 @@ def train_layer(job: Job, number: int) -> None:
         raise UsageError(f"layer: {number} (must be 1: the network has one layer)")
     held = _lesson(job)
     gaps = winner_take_all.spike_gaps(held.model.encoder, held.images.train)
-    order, identity = _presentations(held), held.identity()
+    order, wanted = _presentations(held), held.identity()
     network = held.network()
     winners = np.full(len(order), -1, np.int64)
-    if job.run.has(CHECKPOINT):
-        state = job.run.load_arrays(CHECKPOINT, ("identity",))
-        if str(state["identity"]) == identity:
-            network.restore(state)
-            winners[: network.shown] = state["winners"]
-            job.say(f"training layer 1: going on from a checkpoint at image {network.shown:,}")
+
+    def restore(state: dict[str, Any]) -> None:
+        network.restore(state)
+        winners[: network.shown] = state["winners"]
+
+    if checkpoints.resumed(job, CHECKPOINT, wanted, restore):
+        job.say(f"training layer 1: going on from a checkpoint at image {network.shown:,}")
     started, begun = time.perf_counter(), network.shown
     with Bar("training layer 1", len(order)) as bar:
         bar.update(network.shown)
@@ -113,7 +118,7 @@ def train_layer(job: Job, number: int) -> None:
             bar.update(network.shown - bar.done)
             if network.shown < len(order):
                 state = {**network.state(), "winners": winners[: network.shown]}
-                job.run.save_arrays(CHECKPOINT, identity=identity, **state)
+                checkpoints.save(job, CHECKPOINT, wanted, state)
     _save_network(held, network, order, winners)
     seconds = time.perf_counter() - started
     used = len(np.unique(winners[winners >= 0]))
@@ -133,83 +138,143 @@ def _save_network(
         origin=ORIGIN,
     )  # fmt: skip
     job.run.save_csv(WEIGHTS, network.weights)
-    job.run.file(CHECKPOINT).unlink(missing_ok=True)
-    job.keep([NETWORK, WEIGHTS])
+    checkpoints.remove(job, CHECKPOINT)
+    fully_connected_figures.after_training(
+        sheet_of(job, ORIGIN), network.weights, held.network().weights, winners, held.images.shape
+    )
+    job.keep([NETWORK, WEIGHTS, FIGURES])
 
 
 def _counts(network: WinnerTakeAll, held: _Lesson, images: NDArray[Any], title: str) -> Any:
-    """Return the spikes (images, neurons) that images evoke."""
+    """Return the spikes (images, neurons) that images evoke, sparse: few neurons fire."""
+    from scipy.sparse import csr_matrix, vstack
+
     parts = []
     with Bar(title, len(images)) as bar:
         for first in range(0, len(images), PART):
             gaps = winner_take_all.spike_gaps(held.model.encoder, images[first : first + PART])
-            parts.append(network.respond(gaps).astype(np.uint16))
+            parts.append(csr_matrix(network.respond(gaps)))
             bar.update(len(gaps))
-    return np.concatenate(parts)
+    return vstack(parts, format="csr")
+
+
+def _answers(held: _Lesson, counts: Any, votes: NDArray[np.float64]) -> tuple[Any, Any]:
+    """Return labels (images,), -1 where no neuron with a label fired, and scores of classes."""
+    together = held.model.label == "share"
+    scores = np.concatenate(
+        [
+            winner_take_all.class_scores(counts[first : first + PART], votes, together)
+            for first in range(0, counts.shape[0], PART)
+        ]
+    )
+    found = held.classes[scores.argmax(axis=1)]
+    return np.where(scores.max(axis=1) > 0, found, metrics.SILENT), scores
 
 
 def fit_readout(job: Job) -> None:
     """Label every neuron by the training images."""
     held = _lesson(job)
     network = held.trained()
-    truth = np.searchsorted(held.classes, held.images.train_labels).astype(np.int64)
+    truth = held.images.numbers(held.images.train_labels)
     counts = _counts(network, held, held.images.train, "counting spikes")
+    saved = job.run.load_arrays(NETWORK, ("order", "winners"))
+    order, winners = saved["order"], saved["winners"]
     if held.model.label == "last":
-        saved = job.run.load_arrays(NETWORK, ("order", "winners"))
-        found = winner_take_all.last_won(
-            saved["winners"], truth[saved["order"]], held.model.layer.neurons
-        )
+        found = winner_take_all.last_won(winners, truth[order], held.model.layer.neurons)
     else:
         found = winner_take_all.labels_of_neurons(counts, truth, len(held.classes))
-    labels = np.where(found < 0, -1, held.classes[found])
-    accuracy = metrics.accuracy(held.images.train_labels, winner_take_all.predict(counts, labels))
+    labels = np.where(found < 0, metrics.SILENT, held.classes[found])
     job.run.save_csv(LABELS, labels[:, None])
+    votes = winner_take_all.votes_of_labels(found, len(held.classes))
+    if held.model.label == "share":
+        votes = winner_take_all.shares_of_neurons(counts, truth, len(held.classes))
+        job.run.save_csv(VOTES, votes)
+    predicted, _ = _answers(held, counts, votes)
+    accuracy = metrics.accuracy(held.images.train_labels, predicted)
     record = {"training_accuracy": accuracy, "unlabelled": int(np.sum(found < 0)), "seed": job.seed}
     job.run.save_json(READOUT_RECORD, record, ORIGIN)
-    job.keep([LABELS, READOUT_RECORD])
+    history = _history(np.where(winners < 0, -1, found[winners]), truth[order])
+    job.run.save_csv(HISTORY, history, "images shown, shares of right, wrong and silent winners")
+    fully_connected_figures.after_readout(sheet_of(job, ORIGIN), history, found, held.images.names)
+    job.keep([LABELS, VOTES, HISTORY, READOUT_RECORD, FIGURES])
     job.say(
         f"{np.sum(found >= 0):,} of {len(labels):,} neurons labelled by "
         f"{len(truth):,} images: training accuracy {accuracy:.2%}"
     )
 
 
-def _labels(held: _Lesson) -> NDArray[np.int64]:
-    if not held.job.run.has(LABELS):
-        raise NotTrainedError(
-            f"{held.job.run.file(LABELS)}: no labels yet (run --mode training --layer svm first)"
-        )
-    labels = held.job.run.load_csv(LABELS).astype(np.int64).ravel()
-    if len(labels) != held.model.layer.neurons:
+def _history(said: NDArray[np.int64], truth: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what winners would have answered while they learned, in blocks (blocks, 4).
+
+    `said` and `truth` are classes in order of presentation, -1 where nobody won or has a label.
+    """
+    rows = []
+    for at in np.array_split(np.arange(len(said)), min(BLOCKS, len(said))):
+        right, silent = np.mean(said[at] == truth[at]), np.mean(said[at] < 0)
+        rows.append((at[-1] + 1, right, 1 - right - silent, silent))
+    return np.array(rows, dtype=np.float64)
+
+
+def _votes(held: _Lesson) -> NDArray[np.float64]:
+    """Return how each neuron votes (neurons, classes), from the files of labels or of votes."""
+    name = VOTES if held.model.label == "share" else LABELS
+    path, again = held.job.run.file(name), "run --mode training --layer svm"
+    if not held.job.run.has(name):
+        raise NotTrainedError(f"{path}: no labels yet ({again} first)")
+    table = held.job.run.load_csv(name)
+    wanted = (held.model.layer.neurons, len(held.classes) if name == VOTES else 1)
+    if table.shape != wanted or not np.isfinite(table).all():
         raise UsageError(
-            f"{held.job.run.file(LABELS)}: {len(labels)} labels (the network has "
-            f"{held.model.layer.neurons} neurons; run --mode training --layer svm again)"
+            f"{path}: of shape {table.shape}, all finite: {np.isfinite(table).all()} (must be "
+            f"{wanted}; {again} again)"
         )
-    return labels
+    if name == VOTES:
+        return table
+    labels = table.astype(np.int64).ravel()
+    unknown = np.setdiff1d(labels, [*held.images.classes, metrics.SILENT])
+    if unknown.size:
+        raise UsageError(f"{path}: label {unknown[0]} (the data have none such; {again} again)")
+    known = labels != metrics.SILENT
+    found = np.full(len(labels), -1)
+    found[known] = held.images.numbers(labels[known])
+    return winner_take_all.votes_of_labels(found, len(held.classes))
 
 
 def test(job: Job) -> None:
     """Classify the test images; compare with random weights, and with a dense network."""
     held = _lesson(job)
-    network, labels = held.trained(), _labels(held)
-    truth = held.images.test_labels
+    network, votes = held.trained(), _votes(held)
+    truth, classes = held.images.test_labels, held.images.classes
     counts = _counts(network, held, held.images.test, "testing")
-    predicted = {"trained": winner_take_all.predict(counts, labels)}
-    predicted["control"] = _control(held)
+    answers = {"trained": _answers(held, counts, votes), "control": _control(held)}
     if held.model.ann_epochs:
-        predicted["ann"] = _dense_network(held)
+        answers["ann"] = _dense_network(held)
     judged = {
-        name: metrics.evaluate(truth, found, held.images.classes)
-        for name, found in predicted.items()
+        name: metrics.evaluate(truth, labels, classes, scores, held.images.names)
+        for name, (labels, scores) in answers.items()
     }
-    job.run.save_arrays(PREDICTIONS, labels=truth, origin=ORIGIN, **predicted)
-    spikes = float(counts.sum(axis=1).mean())
+    arrays = {name: labels for name, (labels, _) in answers.items()}
+    arrays |= {f"{name}_scores": scores for name, (_, scores) in answers.items()}
+    job.run.save_arrays(PREDICTIONS, labels=truth, origin=ORIGIN, **arrays)
+    spikes = float(counts.sum() / len(truth))
     record = {
         "model": held.model.name,
         "seed": job.seed,
         "spikes_per_image": spikes,
+        "score": MEASURE,
         **{name: result.as_dict() for name, result in judged.items()},
     }
     job.run.save_json(METRICS, record, ORIGIN)
+    job.run.save_text(METRICS_TEXT, _text(held, judged, spikes))
+    host_figures.test_figures(
+        sheet_of(job, ORIGIN), held.images, judged["trained"], answers["trained"][0],
+        job.rng("data", 2),
+    )  # fmt: skip
+    job.keep([METRICS, METRICS_TEXT, PREDICTIONS, FIGURES])
+    job.say(job.run.load_text(METRICS_TEXT))
+
+
+def _text(held: _Lesson, judged: dict[str, metrics.Metrics], spikes: float) -> str:
     text = (
         f"{held.model.name} on the {ORIGIN}\n{judged['trained'].as_text()}\n\n"
         f"{spikes:.1f} spikes of the layer an image\n"
@@ -221,13 +286,11 @@ def test(job: Job) -> None:
             f"dense network of as many hidden units, {held.model.ann_epochs} epochs of "
             f"back-propagation on the same images\naccuracy {judged['ann'].accuracy:.2%}\n"
         )
-    job.run.save_text(METRICS_TEXT, text)
-    job.keep([METRICS, METRICS_TEXT, PREDICTIONS])
-    job.say(text)
+    return text
 
 
-def _control(held: _Lesson) -> NDArray[np.int64]:
-    """Return what the network says whose weights are images, labelled like any other.
+def _control(held: _Lesson) -> tuple[Any, Any]:
+    """Return what the network says whose weights are images, labelled by what fires most.
 
     It shows what learning adds to a memory of single images.
     """
@@ -244,16 +307,13 @@ def _control(held: _Lesson) -> NDArray[np.int64]:
         }
     )
     some = held.images.train[:PART]
-    truth = np.searchsorted(held.classes, held.images.train_labels[:PART]).astype(np.int64)
+    truth = held.images.numbers(held.images.train_labels[:PART])
     counts = _counts(network, held, some, "control, labels")
-    found = winner_take_all.labels_of_neurons(counts, truth, len(held.classes))
-    labels = np.where(found < 0, -1, held.classes[found])
-    return winner_take_all.predict(
-        _counts(network, held, held.images.test, "control, testing"), labels
-    )
+    votes = winner_take_all.shares_of_neurons(counts, truth, len(held.classes))
+    return _answers(held, _counts(network, held, held.images.test, "control, testing"), votes)
 
 
-def _dense_network(held: _Lesson) -> NDArray[np.int64]:
+def _dense_network(held: _Lesson) -> tuple[Any, Any]:
     """Return what a dense network of the same size says, trained by back-propagation."""
     import warnings
 
@@ -268,7 +328,36 @@ def _dense_network(held: _Lesson) -> NDArray[np.int64]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # as many epochs as were asked for
         network.fit(train, held.images.train_labels)
-    return np.asarray(network.predict(test_images))
+    shares = network.predict_proba(test_images)
+    scores = np.zeros((len(shares), len(held.classes)))
+    scores[:, held.images.numbers(network.classes_)] = shares
+    return network.predict(test_images), scores
+
+
+def predict(job: Job) -> None:
+    """Tell the class of one picture."""
+    held = _lesson(job)
+    network, votes = held.trained(), _votes(held)
+    picture = prediction.chosen(job, held.images)
+    counts = _counts(network, held, picture.pixels[None], "showing one picture")
+    labels, scores = _answers(held, counts, votes)
+    prediction.tell(job, held.images, picture, int(labels[0]), scores[0], MEASURE)
+
+
+def show(job: Job) -> None:
+    """Draw what happens in the network while it sees one picture."""
+    held = _lesson(job)
+    network = held.trained()
+    picture = prediction.chosen(job, held.images)
+    gaps = winner_take_all.spike_gaps(held.model.encoder, picture.pixels[None])[0]
+    trace = window_learning.present(
+        gaps, held.model.encoder.steps, network.weights, network.raised, held.model.layer.neuron
+    )
+    votes = _votes(held) if job.run.has(READOUT_RECORD) else None
+    files = fully_connected_figures.show(
+        sheet_of(job, ORIGIN), picture, gaps, trace, votes, held.images.names
+    )
+    job.say("\n".join(map(str, files)))
 
 
 def describe(job: Job) -> None:

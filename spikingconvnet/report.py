@@ -36,7 +36,9 @@ class Sheet:
     def figure(
         self, name: str, draw: Callable[[Any], Any], size: tuple[float, float]
     ) -> list[Path]:
-        """Save the figure that `draw` makes of a whole Figure."""
+        """Save the figure that `draw` makes of a whole Figure; nothing without formats."""
+        if not self.formats:
+            return []
         from spikingconvnet.utilities import plots
 
         fig = plots.figure(*size)
@@ -44,7 +46,7 @@ class Sheet:
         return plots.save(fig, self.folder / name, self.formats)
 
 
-def input_figures(sheet: Sheet, images: np.ndarray, labels: np.ndarray) -> list[Path]:
+def input_figures(sheet: Sheet, images: np.ndarray, labels: Sequence[str]) -> list[Path]:
     """Draw some of the training images."""
     from spikingconvnet.utilities import plots
 
@@ -125,7 +127,7 @@ def training_figures(
 
 
 def activity_figures(
-    sheet: Sheet, stages: Sequence[Stage], activity: Activity, images: int
+    sheet: Sheet, stages: Sequence[Stage], activity: Activity, images: int, prefix: str = ""
 ) -> list[Path]:
     """Draw the mean spike count of every map of every layer."""
     from spikingconvnet.utilities import plots
@@ -137,7 +139,7 @@ def activity_figures(
         mean = np.bincount(trains.neurons, minlength=trains.size) / images
         counts = mean.reshape(maps, height, width)
         files += sheet.axes(
-            f"activity_{stage.name}",
+            f"{prefix}activity_{stage.name}",
             lambda ax, counts=counts, stage=stage: plots.activity_maps(  # type: ignore[misc]
                 ax, counts, title=f"{stage.name}: spikes per feature map", origin=sheet.origin
             ),
@@ -160,7 +162,7 @@ def testing_figures(
     files = sheet.axes(
         "confusion_matrix",
         lambda ax: plots.confusion_matrix(
-            ax, metrics.confusion, metrics.classes, origin=sheet.origin
+            ax, metrics.confusion, metrics.names, origin=sheet.origin
         ),
         (6.4, 5.6),
     )
@@ -173,11 +175,27 @@ def testing_figures(
     )
     files += activity_figures(sheet, stages, activity, len(labels))
     for stage in stages:
-        files += _potentials(sheet, stage, activity)
+        files += potential_figures(sheet, stage, activity)
     return files
 
 
-def _potentials(sheet: Sheet, stage: Stage, activity: Activity) -> list[Path]:
+def raster_figure(sheet: Sheet, activity: Activity, interval_ms: float) -> list[Path]:
+    """Draw all spikes of every layer while one image was shown."""
+    from spikingconvnet.utilities import plots
+
+    return sheet.figure(
+        "show_raster",
+        lambda fig: plots.raster(
+            fig, activity.spikes, interval_ms, title="One image", origin=sheet.origin
+        ),
+        (8.0, 6.0),
+    )
+
+
+def potential_figures(
+    sheet: Sheet, stage: Stage, activity: Activity, prefix: str = ""
+) -> list[Path]:
+    """Draw the potentials of the neurons that were watched."""
     from spikingconvnet.utilities import plots
 
     watched = activity.voltages.get(stage.name)
@@ -185,7 +203,7 @@ def _potentials(sheet: Sheet, stage: Stage, activity: Activity) -> list[Path]:
         return []
     spikes = spike_trains.cut(activity.spikes[stage.name], 0, SHOWN_MS)
     return sheet.figure(
-        f"voltages_{stage.name}",
+        f"{prefix}voltages_{stage.name}",
         lambda fig: plots.voltages(
             fig,
             watched.values[:SHOWN_MS],

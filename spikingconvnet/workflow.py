@@ -17,6 +17,8 @@ from spikingconvnet import backends, report
 from spikingconvnet.backends import Backend
 from spikingconvnet.classes import classifier, network
 from spikingconvnet.classes.classifier import LinearReadout
+from spikingconvnet.classes.fully_connected import FullyConnectedModel
+from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.layers import Classifier, ConvLayer
 from spikingconvnet.classes.model import SpikingConvNet, Stage
 from spikingconvnet.classes.network import (
@@ -28,7 +30,7 @@ from spikingconvnet.classes.network import (
 )
 from spikingconvnet.config import Config
 from spikingconvnet.errors import NoDataError, NotTrainedError, StorageError, UsageError
-from spikingconvnet.utilities import datasets, logs, metrics
+from spikingconvnet.utilities import datasets, logs, metrics, pictures
 from spikingconvnet.utilities.progress import Bar, StepBars
 from spikingconvnet.utilities.storage import LayerWeights, RunDirectory
 
@@ -38,9 +40,11 @@ DATA, DATA_RECORD, PARAMETERS = "data.npz", "data.json", "parameters.py"
 READOUT, READOUT_RECORD = "readout.npz", "readout.json"
 METRICS, METRICS_TEXT, PREDICTIONS = "metrics.json", "metrics.txt", "predictions.npz"
 FIGURES, TOOLCHAIN_LOG, TIMING = "figures", "toolchain.log", "timing.json"
+SHOWN_INPUTS = 49
+"""Images in the figure of the inputs."""
+SVM_SCORE = "decision value of the support vector machine"
 WATCHED_NEURONS = 4
 """Neurons of each layer whose potential is recorded in a test."""
-BOARD_CHECK_S = 1.0
 _DATA_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "classes", "source")
 _STREAMS = {"data": 0, "weights": 1, "windows": 2, "encode train": 3, "encode test": 4, "svm": 5}
 
@@ -56,6 +60,14 @@ class Job:
     seed: int
     backup: bool
     say: Callable[[str], None]
+    model: HostModel | FullyConnectedModel | None = None
+    """A network for the host engine; None: the layers of the parameter file, on a board."""
+    picture: pictures.Request | None = None
+    """What --image names, for the modes that look at one picture."""
+    shown: int | None = None
+    """How many test images a board is shown; None: as many as is usual."""
+    on_board: bool = False
+    """The board was asked for by name, also where it is the usual one."""
 
     def rng(self, stream: str, *numbers: int) -> np.random.Generator:
         """Return the generator of one purpose, the same whatever ran before."""
@@ -69,13 +81,26 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Hold the images and labels that `load_data` chose."""
+    """Hold the images and labels that `load_data` chose; `names` belong to `classes`."""
 
     train: np.ndarray
     train_labels: np.ndarray
     test: np.ndarray
     test_labels: np.ndarray
     classes: tuple[int, ...]
+    names: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return (height, width) of the images."""
+        height, width = self.train.shape[1:]
+        return height, width
+
+    def numbers(self, labels: np.ndarray) -> np.ndarray:
+        """Return the place in `classes` of every label."""
+        order = np.argsort(self.classes)
+        found = order[np.searchsorted(self.classes, labels, sorter=order)]
+        return np.asarray(found, dtype=np.int64)
 
 
 # ---- data ----------------------------------------------------------------------------------------
@@ -89,7 +114,11 @@ def load_data(job: Job) -> None:
     chosen = datasets.select(
         dataset, wanted.classes, wanted.train_per_class, wanted.test_per_class, job.rng("data")
     )
-    job.config.model(chosen.train_images.shape[1:])
+    chosen = datasets.thinned(chosen, wanted.train_ratio)
+    if wanted.augment:
+        chosen = datasets.augmented(chosen, job.rng("data", 1))
+    _check_fit(job, chosen.train_images.shape[1:])
+    names = list(chosen.names or map(str, chosen.classes))
     job.run.save_arrays(
         DATA,
         train_images=chosen.train_images,
@@ -99,32 +128,48 @@ def load_data(job: Job) -> None:
         test_labels=chosen.test_labels,
         test_index=chosen.test_index,
         classes=np.array(chosen.classes),
+        names=np.array(names),
         source=chosen.source,
     )
-    origin = f"{wanted.name} from {chosen.source}"
+    origin = f"{dataset.name} from {chosen.source}"
     record = {
-        "data": wanted.name,
+        "data": dataset.name,
         "classes": list(chosen.classes),
+        "names": names,
         "train_images": len(chosen.train_images),
         "test_images": len(chosen.test_images),
         "seed": job.seed,
     }
     job.run.save_json(DATA_RECORD, record, origin)
     job.run.save_text(PARAMETERS, job.config.text)
-    report.input_figures(_sheet(job, wanted.name), chosen.train_images, chosen.train_labels)
+    shown = [names[chosen.classes.index(label)] for label in chosen.train_labels[:SHOWN_INPUTS]]
+    report.input_figures(sheet_of(job, dataset.name), chosen.train_images, shown)
     job.keep([DATA, DATA_RECORD, PARAMETERS])
+    for note in dataset.notes:
+        job.say(note)
     job.say(
         f"{origin}: {len(chosen.train_images):,} training and {len(chosen.test_images):,} test "
-        f"images of classes {', '.join(map(str, chosen.classes))}"
+        f"images of classes {', '.join(names)}"
     )
 
 
-def _images(job: Job) -> Images:
+def _check_fit(job: Job, shape: tuple[int, int]) -> None:
+    """Raise ModelError when the layers do not fit images of a (height, width)."""
+    if job.model is None:
+        job.config.model(shape)
+    else:
+        job.model.tensors(shape)
+
+
+def images_of(job: Job) -> Images:
+    """Return the images that `load_data` saved. NotTrainedError when it has not."""
     if not job.run.has(DATA):
         raise NotTrainedError(f"{job.run.file(DATA)}: no data yet (run --mode loaddata first)")
     found = job.run.load_arrays(DATA, _DATA_ARRAYS)
     train, train_labels, test, test_labels = (found[name] for name in _DATA_ARRAYS[:4])
-    data = Images(train, train_labels, test, test_labels, tuple(found["classes"].tolist()))
+    classes = found["classes"].tolist()
+    names = found["names"].tolist() if "names" in found else map(str, classes)
+    data = Images(train, train_labels, test, test_labels, tuple(classes), tuple(names))
     for part, labels in ((data.train, data.train_labels), (data.test, data.test_labels)):
         if part.ndim != 3 or len(part) != len(labels):
             raise StorageError(
@@ -163,13 +208,13 @@ class _Lesson:
 
 
 def _train(job: Job, number: int, copies: int, rounds: int) -> None:
-    data = _images(job)
+    data = images_of(job)
     model = job.config.model(data.train.shape[1:])
     stage, layer = model.conv_stage(number), model.conv_layers[number - 1]
     images = data.train[: job.config.training.images]
     initial = _initial(job, model, number)
-    with _backend(job) as backend:
-        below = _weights(job, model, number - 1, made_up=not backend.has_data)
+    with running_backend(job) as backend:
+        below = trained_weights(job, model, number - 1, made_up=not backend.has_data)
         shown, count = _windows(job, backend, model, number, below, images)
         if count < copies * rounds:
             raise UsageError(
@@ -192,7 +237,7 @@ def _entering(
     """Return the spikes that the given stages send on; None where they cannot be known."""
     if not stages:
         return _encoded(job, images, "encode train")
-    activity = _infer(
+    activity = infer(
         job, backend, stages, [weights], images, "encode train", "running layers below"
     )
     return activity[0].spikes[stages[-1].name] if backend.has_data else None
@@ -262,11 +307,11 @@ def _save_trained(
         "windows": lesson.count,
         "copies": lesson.copies,
         "rounds": lesson.rounds,
-        "below": _fingerprint(below),
+        "below": fingerprint(below),
     }
     weights = LayerWeights(trained.weights, lesson.initial, record, origin, job.seed)
     path = job.run.save_weights(lesson.number, weights, csv=job.config.csv)
-    sheet = _sheet(job, origin)
+    sheet = sheet_of(job, origin)
     share = lesson.count // (lesson.copies * lesson.rounds)
     last = network.split_windows(
         lesson.shown, lesson.count, lesson.layer.window_ms, lesson.copies * lesson.rounds
@@ -283,14 +328,14 @@ def _save_trained(
 
 def fit_readout(job: Job) -> None:
     """Fit the read-out to the spike counts of the training images, and one for the control."""
-    data = _images(job)
+    data = images_of(job)
     model = job.config.model(data.train.shape[1:])
-    with _backend(job) as backend:
+    with running_backend(job) as backend:
         sets = _both(job, model, made_up=not backend.has_data)
-        activity = _infer(
+        activity = infer(
             job, backend, model.stages, sets, data.train, "encode train", "counting spikes"
         )
-        _require_data(backend, "a read-out cannot be fitted")
+        require_data(backend, "a read-out cannot be fitted")
     features = _features(job, activity, len(data.train))
     settings = model.classifier or Classifier()
     readouts = {
@@ -306,7 +351,7 @@ def fit_readout(job: Job) -> None:
         for name, readout in readouts.items()
         for part, array in readout.arrays().items()
     }
-    job.run.save_arrays(READOUT, **arrays, weights=_fingerprint(sets[0]), origin=backend.origin)
+    job.run.save_arrays(READOUT, **arrays, weights=fingerprint(sets[0]), origin=backend.origin)
     record = {
         "training_accuracy": accuracy,
         "C": {name: readout.C for name, readout in readouts.items()},
@@ -323,28 +368,30 @@ def fit_readout(job: Job) -> None:
 
 def test(job: Job) -> None:
     """Show the test images, judge the read-outs on them, and save metrics and figures."""
-    data = _images(job)
+    data = images_of(job)
     model = job.config.model(data.test.shape[1:])
-    with _backend(job) as backend:
+    with running_backend(job) as backend:
         sets = _both(job, model, made_up=not backend.has_data)
-        readouts = _readouts(job, sets[0]) if backend.has_data else {}
-        activity = _infer(
+        readouts = readouts_for(job, sets[0]) if backend.has_data else {}
+        activity = infer(
             job, backend, model.stages, sets, data.test, "encode test", "testing", watch=True
         )
-        _require_data(backend, "there is no accuracy to measure")
+        require_data(backend, "there is no accuracy to measure")
     features = _features(job, activity, len(data.test))
     predicted = {name: readouts[name].predict(table) for name, table in features.items()}
+    scores = {name: _scores(data, readouts[name], table) for name, table in features.items()}
     judged = {
-        name: metrics.evaluate(data.test_labels, labels, data.classes)
+        name: metrics.evaluate(data.test_labels, labels, data.classes, scores[name], data.names)
         for name, labels in predicted.items()
     }
     verdicts = [
         *report.activity_verdicts(model.stages, activity[0], len(data.test)),
         *report.testing_verdicts(judged),
     ]
-    _save_test(job, backend.origin, data, predicted, judged, verdicts)
+    arrays = predicted | {f"{name}_scores": values for name, values in scores.items()}
+    _save_test(job, backend.origin, data, arrays, judged, verdicts)
     report.testing_figures(
-        _sheet(job, backend.origin), model.stages, activity[0], features["trained"],
+        sheet_of(job, backend.origin), model.stages, activity[0], features["trained"],
         data.test_labels, judged["trained"],
     )  # fmt: skip
     job.keep([METRICS, METRICS_TEXT, PREDICTIONS, FIGURES, TOOLCHAIN_LOG])
@@ -357,13 +404,14 @@ def _save_test(
     job: Job,
     origin: str,
     data: Images,
-    predicted: Mapping[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray],
     judged: Mapping[str, metrics.Metrics],
     verdicts: Sequence[str],
 ) -> None:
-    job.run.save_arrays(PREDICTIONS, labels=data.test_labels, origin=origin, **predicted)
+    job.run.save_arrays(PREDICTIONS, labels=data.test_labels, origin=origin, **arrays)
     record = {
         "seed": job.seed,
+        "score": SVM_SCORE,
         "verdicts": list(verdicts),
         **{name: result.as_dict() for name, result in judged.items()},
     }
@@ -376,6 +424,18 @@ def _save_test(
     job.run.save_text(METRICS_TEXT, text)
 
 
+def _scores(data: Images, readout: LinearReadout, features: np.ndarray) -> np.ndarray:
+    """Return decision values (images, classes of the data set)."""
+    return by_class(data, readout, readout.scores(features))
+
+
+def by_class(data: Images, readout: LinearReadout, scores: np.ndarray) -> np.ndarray:
+    """Return scores in the order of the data set's classes; one never taught is below the rest."""
+    whole = np.full((len(scores), len(data.classes)), scores.min(initial=0.0) - 1)
+    whole[:, data.numbers(readout.classes)] = scores
+    return whole
+
+
 def _features(job: Job, activity: Sequence[Activity], images: int) -> dict[str, np.ndarray]:
     """Return the spike counts (images, neurons) of the last layer, trained and control."""
     interval_ms = job.config.encoder.interval_ms
@@ -385,13 +445,14 @@ def _features(job: Job, activity: Sequence[Activity], images: int) -> dict[str, 
     }
 
 
-def _readouts(job: Job, weights: Sequence[np.ndarray]) -> dict[str, LinearReadout]:
+def readouts_for(job: Job, weights: Sequence[np.ndarray]) -> dict[str, LinearReadout]:
+    """Return the saved read-outs, trained and control, checked to be fitted to these weights."""
     if not job.run.has(READOUT):
         raise NotTrainedError(
             f"{job.run.file(READOUT)}: no read-out yet (run --mode training --layer svm first)"
         )
     arrays = job.run.load_arrays(READOUT, ("weights",))
-    if str(arrays["weights"]) != _fingerprint(weights):
+    if str(arrays["weights"]) != fingerprint(weights):
         raise UsageError(
             f"{job.run.file(READOUT)}: fitted to other weights than there are now (run --mode "
             "training --layer svm again)"
@@ -413,7 +474,7 @@ def _readouts(job: Job, weights: Sequence[np.ndarray]) -> dict[str, LinearReadou
 def describe(job: Job) -> None:
     """Tell the settings, the model, and what the run directory holds; draw the kernels."""
     config = job.config
-    model = config.model(_image_shape(job))
+    model = config.model(image_shape(job))
     job.say(f"parameters: {config.path}\nseed: {job.seed}\nboard: {job.board}")
     for title in ("data", "encoder", "filter", "training"):
         job.say(f"{title}: {getattr(config, title)}")
@@ -427,7 +488,7 @@ def describe(job: Job) -> None:
             job.say(f"  {name}: not yet")
             continue
         weights = _loaded(job, model, number)
-        files = report.weight_figures(_sheet(job, weights.origin), number, weights)
+        files = report.weight_figures(sheet_of(job, weights.origin), number, weights)
         low, high = weights.weights.min(), weights.weights.max()
         job.say(
             f"  {name}: {low:.3f} to {high:.3f} nA, mean {weights.weights.mean():.3f}, from "
@@ -437,32 +498,19 @@ def describe(job: Job) -> None:
         job.say(job.run.load_text(METRICS_TEXT))
 
 
-def _image_shape(job: Job) -> tuple[int, int]:
+def image_shape(job: Job) -> tuple[int, int]:
     """Return (height, width) of the images there are, or of the data set that is named."""
     if job.run.has(DATA):
-        height, width = _images(job).train.shape[1:]
+        height, width = images_of(job).train.shape[1:]
         return height, width
     return (8, 8) if job.config.data.name == "digits" else (28, 28)
-
-
-def serve_board(job: Job) -> None:
-    """Run a software board for other sPyNNaker scripts until interrupted."""
-    with backends.serve(version=job.version, folder=job.run.path) as (board, configuration):
-        job.say(
-            f"{board.origin} at {board.address}\n"
-            "Put these lines into ~/.spynnaker.cfg, or into spynnaker.cfg beside a script "
-            f"(and an empty ~/.spynnaker.cfg):\n\n{configuration}\nCtrl-C ends it."
-        )
-        while True:
-            time.sleep(BOARD_CHECK_S)
-            board.check()
 
 
 # ---- what steps share ----------------------------------------------------------------------------
 
 
 @contextmanager
-def _backend(job: Job) -> Iterator[Backend]:
+def running_backend(job: Job) -> Iterator[Backend]:
     """Start the board; send all that the toolchain prints, and any traceback, to the log."""
     with logs.capture(job.run.file(TOOLCHAIN_LOG)):
         try:
@@ -474,7 +522,8 @@ def _backend(job: Job) -> Iterator[Backend]:
             raise
 
 
-def _require_data(backend: Backend, consequence: str) -> None:
+def require_data(backend: Backend, consequence: str) -> None:
+    """Raise NoDataError on a backend that only maps networks."""
     if not backend.has_data:
         raise NoDataError(
             f"{backend.origin}: it maps networks but runs none, so {consequence} (use --board "
@@ -506,7 +555,7 @@ def _loaded(job: Job, model: SpikingConvNet, number: int) -> LayerWeights:
     return found
 
 
-def _weights(
+def trained_weights(
     job: Job, model: SpikingConvNet, count: int, made_up: bool = False
 ) -> list[np.ndarray]:
     """Return the trained weights of the first `count` layers, each trained on those below it.
@@ -519,7 +568,7 @@ def _weights(
             weights.append(_initial(job, model, number))
             continue
         found = _loaded(job, model, number)
-        if not made_up and found.rule.get("below") != _fingerprint(weights):
+        if not made_up and found.rule.get("below") != fingerprint(weights):
             raise UsageError(
                 f"{job.run.weights_file(number)}: trained on other weights of the layers below "
                 f"(run --mode training --layer {number} again)"
@@ -534,7 +583,7 @@ def _both(job: Job, model: SpikingConvNet, made_up: bool) -> list[list[np.ndarra
     control = [_initial(job, model, number) for number in numbers]
     if not made_up:
         control = [_loaded(job, model, number).initial for number in numbers]
-    return [_weights(job, model, len(numbers), made_up), control]
+    return [trained_weights(job, model, len(numbers), made_up), control]
 
 
 def _encoded(job: Job, images: np.ndarray, stream: str) -> SpikeTrains:
@@ -545,7 +594,7 @@ def _encoded(job: Job, images: np.ndarray, stream: str) -> SpikeTrains:
     )
 
 
-def _infer(
+def infer(
     job: Job,
     backend: Backend,
     stages: Sequence[Stage],
@@ -577,7 +626,7 @@ def _infer(
     return activity
 
 
-def _fingerprint(weights: Sequence[np.ndarray]) -> str:
+def fingerprint(weights: Sequence[np.ndarray]) -> str:
     """Return a short name of some weights, different for different ones."""
     digest = hashlib.sha256()
     for array in weights:
@@ -586,7 +635,8 @@ def _fingerprint(weights: Sequence[np.ndarray]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _sheet(job: Job, origin: str) -> report.Sheet:
+def sheet_of(job: Job, origin: str) -> report.Sheet:
+    """Return where the figures of a run go."""
     return report.Sheet(job.run.file(FIGURES), job.config.figures.formats, origin)
 
 

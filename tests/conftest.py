@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import pytest
 
 from spikingconvnet import backends, cli
+from spikingconvnet.hardware.client import SoftwareBoard
 from spikingconvnet.utilities import logs
+
+pytest_plugins = ["spikingconvnet.pytest_plugin"]
+
+# A translator would go on beside the tests that follow; those of both tiers ask for it.
+SoftwareBoard.translates = False
 
 DIGITS = {
     "DATA": {"name": "digits", "classes": [0, 1, 2], "train_per_class": 6, "test_per_class": 4},

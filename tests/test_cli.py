@@ -12,7 +12,7 @@ from spikingconvnet import cli
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "--mode: missing (valid: loaddata, training, testing, info, multi, board"),
+        ([], "--mode: missing (valid: loaddata, training, testing, info, multi, "),
         (["--mode", "fly"], "--mode: 'fly' (valid: loaddata, training"),
         (["--mode", "info", "--sed", "1"], "unrecognized arguments: --sed 1"),
         (["--mode"], "argument --mode: expected one argument"),

@@ -112,7 +112,7 @@ BACKUP = False
         ),
         ("TRAINING = {'copies': 0}", "line 1: Training.copies: 0 (must be at least 1)"),
         ("INFERENCE = {'images_per_run': 0}", "line 1: Inference.images_per_run: 0 (must be"),
-        ("FIGURES = {'formats': ['gif']}", "line 1: Figures.formats: ('gif',) (must be one or"),
+        ("FIGURES = {'formats': ['gif']}", "line 1: Figures.formats: ('gif',) (must be some of"),
         ("BOARD = {'version': 4}", "line 1: Board.version: 4 (must be 3 or 5)"),
         ("BOARD = {'name': ' '}", "line 1: Board.name: ' ' (must name a board)"),
         ("RUN_DIR = ''", "line 1: RUN_DIR: '' (must name a folder)"),

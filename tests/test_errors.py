@@ -14,7 +14,7 @@ LEAVES = [
     (errors.BoardError, RuntimeError, 1),
     (errors.BoardUnreachable, ConnectionError, 1),
     (errors.NoDataError, RuntimeError, 2),
-    (errors.DependencyError, ImportError, 1),
+    (errors.DependencyError, ImportError, 2),
 ]
 
 

@@ -13,8 +13,46 @@ PACKAGE = "spikingconvnet"
 ALLOWED = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"config", "workflow", "utilities"},
+    "cli": {
+        "config", "console", "workflow", "host_workflow", "fully_connected_workflow", "overrides",
+        "zoo", "classes", "utilities", "board_prediction", "html_report", "tensorboard_logs",
+        "deploy",
+    },  # fmt: skip
+    "console": {"backends", "report", "utilities"},
+    "pytest_plugin": {"backends", "hardware"},
     "config": {"classes"},  # it builds the records that the file describes
+    "board_prediction": {"classes", "prediction", "report", "utilities", "workflow"},
+    "checkpoints": {"workflow"},
+    "prediction": {"utilities", "workflow"},
+    "host_lesson": {"classes", "utilities", "workflow"},
+    "host_readouts": {
+        "algorithms", "checkpoints", "classes", "engine", "host_lesson", "utilities", "workflow",
+    },  # fmt: skip
+    "host_figures": {
+        "algorithms", "classes", "host_lesson", "host_readouts", "report", "utilities",
+    },  # fmt: skip
+    "host_show": {
+        "algorithms", "classes", "engine", "host_lesson", "host_readouts", "prediction", "report",
+        "utilities",
+    },  # fmt: skip
+    "host_workflow": {
+        "checkpoints", "classes", "engine", "host_figures", "host_lesson", "host_readouts",
+        "host_show", "prediction", "utilities", "workflow",
+    },  # fmt: skip
+    "fully_connected_figures": {"algorithms", "prediction", "report", "utilities"},
+    "fully_connected_workflow": {
+        "algorithms", "checkpoints", "classes", "engine", "fully_connected_figures",
+        "host_figures", "prediction", "utilities", "workflow",
+    },  # fmt: skip
+    "deploy": {
+        "algorithms", "backends", "classes", "deploy_report", "engine", "host_lesson",
+        "host_readouts", "workflow",
+    },  # fmt: skip
+    "deploy_report": {"algorithms", "classes", "report", "utilities"},
+    "run_summary": {"classes", "utilities", "workflow"},
+    "html_report": {"report", "run_summary", "workflow"},
+    "tensorboard_logs": {"workflow"},
+    "overrides": set(),
     "workflow": {"classes", "config", "engine", "backends", "report", "utilities"},
     "report": {"classes", "algorithms", "utilities"},  # the workflow's figures and verdicts
     "backends": {"classes", "algorithms", "hardware"},

@@ -28,15 +28,18 @@ class LinearReadout:
     intercept: np.ndarray
     C: float
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return the label of every row of `features` (n, features)."""
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """Return the decision values (n, c) of the rows of `features` (n, features)."""
         if features.ndim != 2 or features.shape[1] != self.coef.shape[1]:
             raise UsageError(
-                f"LinearReadout.predict: features of shape {features.shape} (must have "
+                f"LinearReadout: features of shape {features.shape} (must have "
                 f"{self.coef.shape[1]} columns)"
             )
-        scores = features @ self.coef.T + self.intercept
-        return np.asarray(self.classes[np.argmax(scores, axis=1)])
+        return np.asarray(features @ self.coef.T + self.intercept)
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Return the label of every row of `features` (n, features)."""
+        return np.asarray(self.classes[np.argmax(self.scores(features), axis=1)])
 
     def arrays(self) -> dict[str, Any]:
         """Return the arrays that `from_arrays` takes."""

@@ -12,6 +12,9 @@ from spikingconvnet.classes.neurons import check_number
 from spikingconvnet.errors import ModelError
 
 
+LABELS = ("last", "most", "share")
+
+
 @dataclass(frozen=True)
 class ReceptiveRate:
     """Send regular spikes at rates of pixels behind a 5 x 5 on-centre receptive field.
@@ -87,8 +90,10 @@ class WindowRule:
         """Check every value."""
         for name in ("rate", "tau", "mu"):
             check_number("WindowRule", name, getattr(self, name), above=0)
-        for name in ("A_plus", "A_minus", "w_min", "w_init_sd"):
+        for name in ("A_plus", "A_minus", "w_init_sd"):
             check_number("WindowRule", name, getattr(self, name), least=0)
+        for name in ("w_min", "w_max", "w_init_mean"):
+            check_number("WindowRule", name, getattr(self, name))
         as_int(self.window, "WindowRule.window", 0)
         if not self.w_max > self.w_min:
             raise ModelError(f"WindowRule.w_max: {self.w_max} (must be above {self.w_min})")
@@ -121,8 +126,9 @@ class FullyConnected:
 class FullyConnectedModel:
     """Describe the whole network: encoder, layer; the label of a neuron is its class.
 
-    label: "last" (the class of the image it won last, as in the original) or "most" (the class at
-    whose images it fires most). ann_epochs: of a dense network of the same size, trained by
+    label: "last" (the class of the image it won last, as in the original), "most" (the class at
+    whose images it fires most) or "share" (as most, but every spike votes for all classes, as the
+    neuron's spikes at training images were shared among them). ann_epochs: of a dense network of the same size, trained by
     back-propagation on the same images for comparison (0: none).
     """
 
@@ -135,8 +141,10 @@ class FullyConnectedModel:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        if self.label not in ("last", "most"):
-            raise ModelError(f"FullyConnectedModel.label: {self.label!r} (must be last or most)")
+        if self.label not in LABELS:
+            raise ModelError(
+                f"FullyConnectedModel.label: {self.label!r} (must be one of {', '.join(LABELS)})"
+            )
         as_int(self.ann_epochs, "FullyConnectedModel.ann_epochs", 0)
 
     def tensors(self, image_shape: Any) -> list[tuple[int, int, int]]:

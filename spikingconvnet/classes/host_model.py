@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from spikingconvnet.algorithms.indexing import Pair, Shape
-from spikingconvnet.classes.single_spike import Branches, Readout, SpikingConv, Stage
+from spikingconvnet.classes.single_spike import (
+    Branches,
+    Readout,
+    SpikingConv,
+    SpikingDecision,
+    Stage,
+)
 from spikingconvnet.errors import ModelError, UsageError
 
 
@@ -43,6 +49,26 @@ class HostModel:
     encoder: WaveEncoder
     layers: tuple[Stage, ...]
     readout: Readout
+
+    def __post_init__(self) -> None:
+        """Check that a convolution with a reward stands right before a layer that gives it one."""
+        for index, stage in enumerate(self.layers):
+            branches = stage.layers if isinstance(stage, Branches) else (stage,)
+            if any(layer.reward is not None for layer in branches) and (
+                index + 1 < len(self.layers)
+                or isinstance(stage, Branches)
+                or not isinstance(self.readout, SpikingDecision)
+            ):
+                raise ModelError(
+                    f"{self.name}, stage {index + 1}: SpikingConv.reward (must be None except in "
+                    "the last stage, by itself, before a SpikingDecision)"
+                )
+
+    @property
+    def joint(self) -> SpikingConv | None:
+        """Return the last convolution if it is taught together with the read-out."""
+        last = self.layers[-1] if self.layers else None
+        return last if isinstance(last, SpikingConv) and last.reward is not None else None
 
     def tensors(self, image_shape: Pair) -> list[Shape]:
         """Return the shape that the encoder sends, then one per stage; ModelError when unfit."""

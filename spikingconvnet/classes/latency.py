@@ -118,3 +118,28 @@ class FilterBank:
         if min(height, width) <= self.crop:
             raise ModelError(f"FilterBank.crop: {self.crop} (leaves nothing of {height}x{width})")
         return height - self.crop, width - self.crop, len(self.filters)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Encode by several encoders of equally many steps; their channels stand beside each other."""
+
+    encoders: tuple[RankOrder | TimeToFirstSpike | FilterBank, ...]
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        counts = [encoder.steps for encoder in self.encoders]
+        if len(set(counts)) != 1:
+            raise ModelError(f"SideBySide.encoders: of {counts} steps (must be one or more, equal)")
+
+    @property
+    def steps(self) -> int:
+        """Return the number of steps in a wave."""
+        return self.encoders[0].steps
+
+    def output_shape(self, image_shape: Pair) -> Shape:
+        """Return (height, width, all channels); ModelError when sizes differ."""
+        shapes = [encoder.output_shape(image_shape) for encoder in self.encoders]
+        if len({shape[:2] for shape in shapes}) != 1:
+            raise ModelError(f"SideBySide.encoders: send {shapes} (must be of the same size)")
+        return (*shapes[0][:2], sum(shape[2] for shape in shapes))

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from spikingconvnet.algorithms import latency
 from spikingconvnet.algorithms.waves import Waves
-from spikingconvnet.classes.latency import FilterBank, RankOrder, TimeToFirstSpike
+from spikingconvnet.classes.latency import FilterBank, RankOrder, SideBySide, TimeToFirstSpike
 from spikingconvnet.engine.inference import Rows
+from spikingconvnet.engine.merge import beside
 from spikingconvnet.errors import DataError, UsageError
 
 CHUNK_BYTES = 1 << 26
@@ -214,6 +215,7 @@ _ENCODERS: dict[type, Callable[[Any, NDArray[Any]], Waves]] = {
         images, encoder.steps, False, encoder.repeat
     ),
     FilterBank: _from_filters,
+    SideBySide: lambda encoder, images: beside([encode(one, images) for one in encoder.encoders]),
 }
 
 

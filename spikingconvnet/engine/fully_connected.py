@@ -74,17 +74,23 @@ def _schedule(gap, steps, begin, pixels):
 
 
 @njit(cache=True)
-def _learn(weights, winner, time, gap, spared, constants):
-    """Change the winner's weights by what fired in the window before `time`."""
+def _learn(weights, winner, time, gap, spared, gains, constants):
+    """Change the winner's weights by what fired in the window before `time`.
+
+    ``gains[d]`` is the growth after d steps.
+    """
     c = constants
+    loss = c.rate_minus * np.exp(-1 / c.tau)
     for pixel in range(len(gap)):
-        w = weights[pixel, winner]
+        w = np.float64(weights[pixel, winner])
         since = time % gap[pixel] if gap[pixel] and time >= gap[pixel] else c.window + 1
         if since <= c.window:
-            w += c.rate_plus * np.exp(-since / c.tau) * max(c.w_max - w, 0.0) ** c.mu
+            w += gains[since] * max(c.w_max - w, 0.0) ** c.mu
             spared[pixel] = 1
-        elif not spared[pixel]:
-            w -= c.rate_minus * np.exp(-1 / c.tau) * max(w - c.w_min, 0.0) ** c.mu
+        elif spared[pixel] or w <= c.w_min:
+            continue
+        else:
+            w -= loss * (w - c.w_min) ** c.mu
         weights[pixel, winner] = min(max(w, c.w_min), c.w_max)
 
 
@@ -96,40 +102,62 @@ def _integrate(v, weights, pixels, first, end):
             v[j] += weights[pixel, j]
 
 
+@njit(cache=True, fastmath=True)
+def _leak(v, thresh, raised, constants):
+    """Let potentials and thresholds sink; return the highest potential above `raised`."""
+    rest, leak = np.float32(constants.v_rest), np.float32(constants.leak)
+    base, down = np.float32(constants.v_thresh), np.float32(constants.thresh_down)
+    none = np.float32(0)
+    top = np.float32(-np.inf)
+    for j in range(len(v)):
+        above = v[j] > rest
+        thresh[j] -= down if above and thresh[j] > base else none
+        v[j] -= leak if above else none
+        top = max(top, v[j] - raised[j])
+    return top
+
+
+@njit(cache=True)
+def _first_best(v, raised):
+    """Return the first neuron with the highest potential above `raised`."""
+    best = 0
+    for j in range(1, len(v)):
+        if v[j] - raised[j] > v[best] - raised[best]:
+            best = j
+    return best
+
+
 @njit(cache=True)
 def _show(gap, steps, weights, raised, neurons, learning, constants, work, wins):
     """Show one image; count the spikes of each neuron in `wins`; return the last winner or -1."""
     c = constants
-    v, thresh, begin, pixels, spared = work
+    v, thresh, begin, pixels, spared, gains = work
     v[:] = c.v_rest
     v[neurons:] = -1e30
     thresh[:] = c.v_thresh
     spared[:] = 0
     wins[:] = 0
     _schedule(gap, steps, begin, pixels)
+    # Below this nobody fires: a threshold sinks to less than one step below v_thresh.
+    least = np.float32(c.v_thresh - c.thresh_down)
     resting, last, stale = 0, -1, c.v_lost
     for time in range(1, steps + 1):
         if not resting:
             _integrate(v, weights, pixels, begin[time], begin[time + 1])
-            for j in range(neurons):
-                if v[j] > c.v_rest:
-                    v[j] -= c.leak
-                    if thresh[j] > c.v_thresh:
-                        thresh[j] -= c.thresh_down
+            if _leak(v, thresh, raised, c) < least and not c.legacy:
+                continue
         else:
             resting -= 1
             if not c.legacy or last < 0 or stale < thresh[last] + raised[last]:
                 continue
-        best = last if resting and c.legacy else 0
+        best = last
         if not (resting and c.legacy):
-            for j in range(1, neurons):
-                if v[j] - raised[j] > v[best] - raised[best]:
-                    best = j
+            best = _first_best(v, raised)
             stale = v[best]
         if stale < thresh[best] + raised[best]:
             continue
         if learning:
-            _learn(weights, best, time, gap, spared, constants)
+            _learn(weights, best, time, gap, spared, gains, constants)
             raised[best] += c.homeostasis
         wins[best] += 1
         last = best
@@ -141,13 +169,16 @@ def _show(gap, steps, weights, raised, neurons, learning, constants, work, wins)
 
 
 @njit(cache=True)
-def _work(padded, steps, pixels, most):
+def _work(padded, steps, pixels, most, constants):
+    c = constants
+    gains = c.rate_plus * np.exp(-np.arange(c.window + 1) / c.tau)
     return (
         np.empty(padded, np.float32),
         np.empty(padded, np.float32),
         np.empty(steps + 2, np.int64),
         np.empty(pixels * most + 1, np.int32),
         np.zeros(pixels, np.uint8),
+        gains,
     )
 
 
@@ -155,9 +186,10 @@ def _work(padded, steps, pixels, most):
 def train(gap, order, steps, most, weights, raised, neurons, constants):
     """Show the images `order` once each; return the winner (images,) that fired last, or -1.
 
-    Changes `weights` (pixels, padded neurons) and `raised` (neurons,) in place.
+    Changes `weights` (pixels, padded neurons) and `raised` (padded neurons,), both float32, in
+    place.
     """
-    work = _work(weights.shape[1], steps, weights.shape[0], most)
+    work = _work(weights.shape[1], steps, weights.shape[0], most, constants)
     wins = np.zeros(neurons, np.int64)
     winners = np.empty(len(order), np.int64)
     for i in range(len(order)):
@@ -170,7 +202,7 @@ def train(gap, order, steps, most, weights, raised, neurons, constants):
 @njit(cache=True, parallel=True, nogil=True)
 def _respond(gap, steps, most, weights, raised, neurons, constants, counts, blocks):
     for block in prange(blocks):
-        work = _work(weights.shape[1], steps, weights.shape[0], most)
+        work = _work(weights.shape[1], steps, weights.shape[0], most, constants)
         for image in range(block, len(gap), blocks):
             _show(
                 gap[image], steps, weights, raised, neurons, False, constants, work, counts[image]

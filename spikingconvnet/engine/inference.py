@@ -9,17 +9,17 @@ from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.engine.geometry import Grid
 from spikingconvnet.engine.integrate import (
     TOUCHED,
-    clear,
     first_window,
     first_with,
-    highest,
     last_window,
-    spread,
 )
+from spikingconvnet.engine.vectors import LANES, MOST, add_row, any_above, climb, highest
 
 CHUNK_BYTES = 1 << 26
 """Memory for the outputs of the images that are worked on together."""
 _FIRED = np.float32(-1e30)
+SILENT = 255
+"""Stands for the step of a unit that has not fired."""
 
 
 @njit(cache=True, inline="always")
@@ -43,19 +43,22 @@ def _emit(position, m, step, maps, columns, pool, flag, unit_out, step_out, coun
 
 
 @njit(cache=True)
-def _fire(
-    potential, done, mark, now, n_now, threshold, compete, maps, step, grid, pool, out, count
-):
-    """Let the positions touched in this step fire; return how many spikes there are now."""
+def fire(potential, done, mark, now, n_now, threshold, compete, maps, step, grid, pool, out, count):
+    """Let the positions touched in this step fire.
+
+    Returns how many pooled spikes there are now, and how many units fired in this step.
+    """
     flag, unit_out, step_out = out
+    fired = 0
     for i in range(n_now):
         position = now[i]
         mark[position] = TOUCHED
-        best = highest(potential, position)
-        if best <= threshold:
+        if not any_above(potential, position, threshold):
             continue
         if compete:
+            best = highest(potential, position)
             done[position] = 1
+            fired += 1
             m = first_with(potential, position, best)
             count = _emit(
                 position, m, step, maps, grid.columns, pool, flag, unit_out, step_out, count
@@ -64,44 +67,179 @@ def _fire(
         for m in range(maps):
             if potential[position, m] > threshold:
                 potential[position, m] = _FIRED
+                fired += 1
                 count = _emit(
                     position, m, step, maps, grid.columns, pool, flag, unit_out, step_out, count
                 )
+    return count, fired
+
+
+@njit(cache=True)
+def _ranges(unit, grid):
+    """Return the first and last row, the first and last column of the windows that see a unit."""
+    place = unit // grid.channels
+    y = place // grid.width
+    x = place - y * grid.width
+    return (
+        first_window(y, grid.top, grid.window_height, grid.down),
+        last_window(y, grid.top, grid.down, grid.rows),
+        first_window(x, grid.left, grid.window_width, grid.right),
+        last_window(x, grid.left, grid.right, grid.columns),
+    )
+
+
+@njit(cache=True)
+def _count_seen(unit, least, begin, corners, grid):
+    """Write where the list of each position starts; it is empty with fewer than `least` spikes."""
+    corners[:] = 0
+    for one in unit:
+        row0, row1, column0, column1 = _ranges(one, grid)
+        if row0 <= row1 and column0 <= column1:
+            corners[row0, column0] += 1
+            corners[row0, column1 + 1] -= 1
+            corners[row1 + 1, column0] -= 1
+            corners[row1 + 1, column1 + 1] += 1
+    begin[0] = 0
+    for row in range(grid.rows):
+        along = 0
+        for column in range(grid.columns):
+            along += corners[row, column]
+            corners[row, column] = along + (corners[row - 1, column] if row else 0)
+            seen = corners[row, column]
+            position = row * grid.columns + column
+            begin[position + 1] = begin[position] + (seen if seen >= least else 0)
+
+
+@njit(cache=True)
+def _list_seen(unit, step, begin, fill, seen, grid):
+    """List what each position sees, in order of time: 256 times the row of weights, plus step."""
+    fill[:] = begin[:-1]
+    for at in range(len(unit)):
+        row0, row1, column0, column1 = _ranges(unit[at], grid)
+        place = unit[at] // grid.channels
+        channel = unit[at] - place * grid.channels
+        y = place // grid.width + grid.top
+        x = place % grid.width + grid.left
+        for row in range(row0, row1 + 1):
+            line = (channel * grid.window_height + y - row * grid.down) * grid.window_width + x
+            for column in range(column0, column1 + 1):
+                position = row * grid.columns + column
+                if begin[position] < begin[position + 1]:
+                    seen[fill[position]] = (line - column * grid.right) << 8 | step[at]
+                    fill[position] += 1
+
+
+@njit(cache=True, inline="always")
+def _note(position, m, step, maps, columns, pool, earliest, units, count):
+    """Note a spike at the pooling windows that see it, and list those that had none."""
+    row = position // columns
+    column = position - row * columns
+    row0 = first_window(row, pool.top, pool.window_height, pool.down)
+    row1 = last_window(row, pool.top, pool.down, pool.rows)
+    column0 = first_window(column, pool.left, pool.window_width, pool.right)
+    column1 = last_window(column, pool.left, pool.right, pool.columns)
+    for pooled_row in range(row0, row1 + 1):
+        for pooled_column in range(column0, column1 + 1):
+            unit = (pooled_row * pool.columns + pooled_column) * maps + m
+            if earliest[unit] == SILENT:
+                units[count] = unit
+                count += 1
+            earliest[unit] = min(earliest[unit], step)
     return count
+
+
+@njit(cache=True)
+def _climb_wide(total, weights, seen, begin, start, end, least, threshold):
+    """Do as `vectors.climb` for rows of any width."""
+    for at in range(start, end):
+        add_row(total, 0, weights, seen[at] >> 8)
+        if at + 1 < end and (seen[at] ^ seen[at + 1]) & 255 == 0:
+            continue
+        if at + 1 - begin >= least and any_above(total, 0, threshold):
+            return at
+    return end
+
+
+@njit(cache=True)
+def _fire_at(
+    seen, begin, end, least, weights, total, threshold, compete, maps, position, grid, pool,
+    earliest, units, count,
+):  # fmt: skip
+    """Let one position see its spikes; return how many pooled units fire, and how many fired."""
+    total[:] = 0
+    fired = 0
+    at = begin
+    while at < end:
+        if total.shape[1] <= MOST * LANES:
+            at = climb(total, weights, seen, begin, at, end, least, threshold)
+        else:
+            at = _climb_wide(total, weights, seen, begin, at, end, least, threshold)
+        if at == end:
+            break
+        step = np.uint8(seen[at] & 255)
+        if compete:
+            m = first_with(total, 0, highest(total, 0))
+            count = _note(position, m, step, maps, grid.columns, pool, earliest, units, count)
+            return count, 1
+        for m in range(maps):
+            if total[0, m] > threshold:
+                total[0, m] = _FIRED
+                fired += 1
+                count = _note(position, m, step, maps, grid.columns, pool, earliest, units, count)
+        at += 1
+    return count, fired
+
+
+@njit(cache=True)
+def _in_time(units, steps, count, earliest, steps_begin):
+    """Sort pooled units by their first spike, write these, and forget them."""
+    steps_begin[:] = 0
+    for i in range(count):
+        steps_begin[earliest[units[i]] + 1] += 1
+    for step in range(len(steps_begin) - 1):
+        steps_begin[step + 1] += steps_begin[step]
+    unsorted = units[:count].copy()
+    for unit in unsorted:
+        step = earliest[unit]
+        units[steps_begin[step]], steps[steps_begin[step]] = unit, step
+        steps_begin[step] += 1
+        earliest[unit] = SILENT
 
 
 @njit(cache=True, parallel=True, nogil=True)
 def _transform(
-    start, unit, step, first, weights, maps, threshold, compete, grid, pool, out_unit, out_step,
-    counts, blocks,
+    start, unit, step, first, weights, maps, threshold, compete, least, room, grid, pool, out_unit,
+    out_step, counts, fired, blocks,
 ):  # fmt: skip
-    images = len(counts)
     positions = grid.rows * grid.columns
     for block in prange(blocks):
-        potential = np.zeros((positions, weights.shape[3]), np.float32)
-        done, mark = np.zeros(positions, np.uint8), np.zeros(positions, np.uint8)
-        now, ever = np.empty(positions, np.int32), np.empty(positions, np.int32)
-        flag = np.zeros(pool.rows * pool.columns * maps, np.uint8)
-        for image in range(block, images, blocks):
+        begin, fill = np.empty(positions + 1, np.int32), np.empty(positions, np.int32)
+        corners = np.empty((grid.rows + 1, grid.columns + 1), np.int32)
+        seen = np.empty(room, np.int32)
+        total = np.zeros((1, weights.shape[3]), np.float32)
+        earliest = np.full(pool.rows * pool.columns * maps, SILENT, np.uint8)
+        steps_begin = np.empty(SILENT + 2, np.int32)
+        for image in range(block, len(counts), blocks):
             units, steps = out_unit[image], out_step[image]
-            count, n_ever = 0, 0
-            at, end = start[first + image], start[first + image + 1]
-            while at < end:
-                time = step[at]
-                n_now = 0
-                while at < end and step[at] == time:
-                    n_now, n_ever = spread(
-                        unit[at], weights, potential, done, mark, now, n_now, ever, n_ever, grid
-                    )
-                    at += 1
-                count = _fire(
-                    potential, done, mark, now, n_now, threshold, compete, maps, time, grid, pool,
-                    (flag, units, steps), count,
-                )  # fmt: skip
-            counts[image] = count
-            for i in range(count):
-                flag[units[i]] = 0
-            clear(potential, done, mark, ever, n_ever)
+            of = slice(start[first + image], start[first + image + 1])
+            _count_seen(unit[of], least, begin, corners, grid)
+            _list_seen(unit[of], step[of], begin, fill, seen, grid)
+            count, sent = 0, 0
+            for position in range(positions):
+                if begin[position] < begin[position + 1]:
+                    count, more = _fire_at(
+                        seen, begin[position], begin[position + 1], least, weights, total,
+                        threshold, compete, maps, position, grid, pool, earliest, units, count,
+                    )  # fmt: skip
+                    sent += more
+            _in_time(units, steps, count, earliest, steps_begin)
+            counts[image], fired[image] = count, sent
+
+
+def _least_spikes(weights: NDArray[np.float32], threshold: float) -> int:
+    """Return how many spikes are needed to get above `threshold`, at the largest weight."""
+    # A thousandth more than the largest weight makes up for rounding in the sums.
+    return int(min(threshold / max(1.001 * float(weights.max()), 1e-9), 2**31 - 2)) + 1
 
 
 def transform(
@@ -112,8 +250,10 @@ def transform(
     conv: Grid,
     pool: Grid,
     compete: bool = True,
-) -> Waves:
-    """Return the pooled spikes of a frozen convolution: non-leaky, at most one spike an image.
+) -> tuple[Waves, int]:
+    """Return the pooled spikes of a frozen convolution, and how many there were before pooling.
+
+    Non-leaky, at most one spike a unit and image.
 
     A unit fires in the first step in which its potential, the sum of the weights of all input
     spikes so far, exceeds `threshold`. With `compete` only the map with the highest potential may
@@ -125,15 +265,21 @@ def transform(
     capacity = pool.rows * pool.columns * maps
     chunk = max(1, min(len(waves), CHUNK_BYTES // (5 * capacity)))
     blocks = get_num_threads()
-    rows = Rows(chunk, capacity)
+    least = _least_spikes(weights, threshold)
+    # Windows that can see one spike, times the spikes of the image that has most.
+    room = -(-conv.window_height // conv.down) * -(-conv.window_width // conv.right)
+    room *= int(np.diff(waves.start).max(initial=0))
+    rows, total = Rows(chunk, capacity), 0
     for first in range(0, len(waves), chunk):
         counts = np.empty(min(chunk, len(waves) - first), np.int64)
+        fired = np.empty(len(counts), np.int64)
         _transform(
             waves.start, waves.unit, waves.step, first, weights, maps, np.float32(threshold),
-            compete, conv, pool, *rows.out, counts, blocks,
+            compete, least, room, conv, pool, *rows.out, counts, fired, blocks,
         )  # fmt: skip
         rows.take(counts)
-    return rows.waves(shape, waves.steps)
+        total += int(fired.sum())
+    return rows.waves(shape, waves.steps), total
 
 
 @njit(cache=True, parallel=True, nogil=True)

@@ -4,8 +4,20 @@ Potentials lie as (position, padded map), so one input spike adds whole rows of 
 positions that a spike has touched are looked at, and only those are cleared after an image.
 """
 
-import numpy as np
 from numba import njit
+
+from spikingconvnet.engine.vectors import add_row, highest
+
+__all__ = [
+    "TOUCHED",
+    "TOUCHED_NOW",
+    "clear",
+    "first_window",
+    "first_with",
+    "highest",
+    "last_window",
+    "spread",
+]
 
 TOUCHED_NOW, TOUCHED = 1, 2
 """Bits in `mark`: the position got input in this step; in this image."""
@@ -26,18 +38,18 @@ def last_window(at, before, stride, count):
     return min((at + before) // stride, count - 1)
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True)
 def spread(unit, weights, potential, done, mark, now, n_now, ever, n_ever, grid):
     """Add one input spike to all potentials that see it; return how many positions are touched.
 
     `now` and `ever` list the positions touched in this step and in this image. Positions that are
     `done` take no more input.
     """
-    maps = potential.shape[1]
     place = unit // grid.channels
     channel = unit - place * grid.channels
     y = place // grid.width
     x = place - y * grid.width
+    first = channel * grid.window_height * grid.window_width
     row0 = first_window(y, grid.top, grid.window_height, grid.down)
     row1 = last_window(y, grid.top, grid.down, grid.rows)
     column0 = first_window(x, grid.left, grid.window_width, grid.right)
@@ -57,18 +69,8 @@ def spread(unit, weights, potential, done, mark, now, n_now, ever, n_ever, grid)
                 now[n_now] = position
                 n_now += 1
             kx = x + grid.left - column * grid.right
-            for m in range(maps):
-                potential[position, m] += weights[channel, ky, kx, m]
+            add_row(potential, position, weights, first + ky * grid.window_width + kx)
     return n_now, n_ever
-
-
-@njit(cache=True, fastmath=True)
-def highest(potential, position):
-    """Return the highest potential at a position."""
-    best = np.float32(-1e30)
-    for m in range(potential.shape[1]):
-        best = max(best, potential[position, m])
-    return best
 
 
 @njit(cache=True)

@@ -1,17 +1,19 @@
 """Train and run the single-spike layers of a model with the compiled functions."""
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikingconvnet.algorithms.indexing import Shape
-from spikingconvnet.algorithms.waves import Waves, join_channels
+from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.classes.rules import VDSP, FerroelectricVDSP, OrderSTDP
 from spikingconvnet.classes.single_spike import Branches, Competition, Pool, SpikingConv
-from spikingconvnet.engine import inference, training
+from spikingconvnet.engine import board_semantics, inference, training
 from spikingconvnet.engine.geometry import Grid, grid, pack, unpack
+from spikingconvnet.engine.merge import beside, merge_units, pick_channels
 from spikingconvnet.errors import DataError, UsageError
 
 _NO_DEVICE = (0.0,) * 9
@@ -54,7 +56,8 @@ def compiled_rule(rule: Any) -> training.Rule:
     )
 
 
-def _compiled_competition(chosen: Competition, rule: Any) -> training.Competition:
+def compiled_competition(chosen: Competition, rule: Any) -> training.Competition:
+    """Return who may learn, as the compiled functions take it."""
     return training.Competition(
         chosen.winners, chosen.radius, chosen.per == "step", chosen.map_first, rule.update == "step"
     )
@@ -66,6 +69,11 @@ def _check(weights: NDArray[Any], layer: SpikingConv, shape: Shape) -> None:
         raise DataError(f"weights: of shape {weights.shape} (the layer has {wanted})")
     if not np.isfinite(weights).all():
         raise DataError("weights: not all finite (NaN or infinity among them)")
+
+
+def seen_by(layer: SpikingConv, waves: Waves) -> Waves:
+    """Return the waves of the channels that a layer sees."""
+    return waves if layer.channels is None else pick_channels(waves, *layer.channels)
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ class ConvTrainer:
         check_every: int = 10,
     ) -> None:
         _check(weights, layer, waves.shape)
-        self.layer, self._waves = layer, waves
+        self.layer, self._waves = layer, seen_by(layer, waves)
         self._order = np.ascontiguousarray(order, np.int64)
         self._check_every = check_every
         self._rates = layer.rule.rates(len(order))
@@ -120,7 +128,7 @@ class ConvTrainer:
             (waves.start, waves.unit, waves.step), waves.steps, left, rates, self._pace,
             self._packed, layer.maps, np.float32(layer.threshold),
             conv_grid(layer, waves.shape, cropped=False),
-            _compiled_competition(layer.competition, layer.rule), compiled_rule(layer.rule),
+            compiled_competition(layer.competition, layer.rule), compiled_rule(layer.rule),
             layer.stop, self._check_every,
         )  # fmt: skip
         self.shown += int(shown)
@@ -144,14 +152,23 @@ class ConvTrainer:
         }
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from a saved state. Raises DataError when it belongs to another layer."""
-        if state["weights"].shape != self._packed.shape or len(state["pace"]) != len(self._pace):
+        """Go on from a saved state. Raises DataError when it is damaged or another layer's."""
+        missing = [name for name in self.state() if name not in state]
+        if missing:
+            raise DataError(f"checkpoint: without {', '.join(missing)}")
+        if state["weights"].shape != self._packed.shape:
             raise DataError(
                 f"checkpoint: weights of shape {state['weights'].shape} (the layer has "
                 f"{self._packed.shape})"
             )
         if not np.isfinite(state["weights"]).all():
             raise DataError("checkpoint: weights are not all finite (NaN or infinity among them)")
+        if state["pace"].shape != self._pace.shape or not np.isfinite(state["pace"]).all():
+            raise DataError(f"checkpoint: pace {state['pace']} (must be 4 finite numbers)")
+        if not 0 <= state["shown"] <= len(self._order):
+            raise DataError(
+                f"checkpoint: shown {state['shown']} (must be in 0..{len(self._order)})"
+            )
         self._packed = np.ascontiguousarray(state["weights"], np.float32)
         self._pace = np.array(state["pace"], np.float64)
         self.shown = int(state["shown"])
@@ -160,7 +177,16 @@ class ConvTrainer:
 
 def advance(layer: SpikingConv, waves: Waves, weights: NDArray[Any]) -> Waves:
     """Return the pooled spikes of a trained convolution."""
+    return advance_counted(layer, waves, weights)[0]
+
+
+def advance_counted(layer: SpikingConv, waves: Waves, weights: NDArray[Any]) -> tuple[Waves, int]:
+    """Do as `advance`, and tell how many spikes there were before pooling."""
     _check(weights, layer, waves.shape)
+    waves = seen_by(layer, waves)
+    if layer.levels is not None:
+        fired = board_semantics.convolved(layer, waves, weights)
+        return board_semantics.pooled(layer, fired), len(fired.unit)
     inner = layer.conv_shape(waves.shape)
     return inference.transform(
         waves,
@@ -175,12 +201,22 @@ def advance(layer: SpikingConv, waves: Waves, weights: NDArray[Any]) -> Waves:
 
 def advance_branches(stage: Branches, waves: Waves, weights: list[NDArray[Any]]) -> Waves:
     """Return the joined spikes of convolutions side by side, pooled."""
-    parts = [
-        advance(layer, waves, kernels) for layer, kernels in zip(stage.layers, weights, strict=True)
+    return advance_branches_counted(stage, waves, weights)[0]
+
+
+def advance_branches_counted(
+    stage: Branches, waves: Waves, weights: list[NDArray[Any]]
+) -> tuple[Waves, int]:
+    """Do as `advance_branches`, and tell how many spikes there were before any pooling."""
+    pairs = [
+        advance_counted(layer, waves, kernels)
+        for layer, kernels in zip(stage.layers, weights, strict=True)
     ]
-    joined = join_channels(parts)
-    return (
-        joined
-        if stage.pool is None
-        else inference.pool_waves(joined, pool_grid(stage.pool, joined.shape))
-    )
+    parts = [part for part, _ in pairs]
+    if stage.merge == "beside":
+        joined = beside(parts)
+    else:
+        joined = reduce(lambda one, other: merge_units(one, other, stage.merge), parts)
+    if stage.pool is not None:
+        joined = inference.pool_waves(joined, pool_grid(stage.pool, joined.shape))
+    return joined, sum(fired for _, fired in pairs)

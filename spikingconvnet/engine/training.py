@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from spikingconvnet.engine.integrate import TOUCHED, clear, first_with, highest, spread
+from spikingconvnet.engine.integrate import TOUCHED, clear, first_with, spread
+from spikingconvnet.engine.vectors import any_above, highest
 
 ORDER, VOLTAGE, FERROELECTRIC = 0, 1, 2
 """Kinds of rules."""
@@ -113,6 +114,12 @@ def block_around(position, radius, blocked, grid):
             blocked[y * grid.columns + x] = 1
 
 
+@njit(cache=True, inline="always")
+def _before(value, position, i, j):
+    """Tell whether candidate i goes before j: the higher potential, then the first position."""
+    return value[i] > value[j] or (value[i] == value[j] and position[i] < position[j])
+
+
 @njit(cache=True)
 def _best_of_each_map(position, feature, value, n, map_done):
     """Keep the best candidate of each map, and let these maps take part no more."""
@@ -120,9 +127,7 @@ def _best_of_each_map(position, feature, value, n, map_done):
     for i in range(n):
         best = True
         for j in range(n):
-            if feature[j] == feature[i] and (
-                value[j] > value[i] or (value[j] == value[i] and j < i)
-            ):
+            if feature[j] == feature[i] and _before(value, position, j, i):
                 best = False
                 break
         if best:
@@ -197,8 +202,8 @@ def _candidates(state, n_now, threshold):
     for i in range(n_now):
         position = state.now[i]
         state.mark[position] = TOUCHED
-        best = highest(state.potential, position)
-        if best > threshold:
+        if any_above(state.potential, position, threshold):
+            best = highest(state.potential, position)
             state.done[position] = 1
             m = first_with(state.potential, position, best)
             if not state.zone_done[position] and not state.map_done[m]:
@@ -208,7 +213,7 @@ def _candidates(state, n_now, threshold):
 
 
 @njit(cache=True)
-def _choose(state, n, room, won, time, competition, grid):
+def choose(state, n, room, won, time, competition, grid):
     """Let up to `room` candidates win, the highest potential first; return the new `won`."""
     while n and room:
         chosen = -1
@@ -217,7 +222,7 @@ def _choose(state, n, room, won, time, competition, grid):
                 continue
             if not competition.map_first and state.map_done[state.feature[i]]:
                 continue
-            if chosen < 0 or state.value[i] > state.value[chosen]:
+            if chosen < 0 or _before(state.value, state.place, i, chosen):
                 chosen = i
         if chosen < 0:
             break
@@ -243,8 +248,8 @@ def _teach(weights, state, begun, won, steps, rate, pace, rule, grid):
         position, m, time = state.won[i]
         learn(weights, m, position, time, state.latency, steps, rate * pace[1], rule, grid)
         pace[0] += 1
-        if pace[2] and pace[0] % pace[2] == 0 and 2 * pace[1] * rate <= pace[3]:
-            pace[1] *= 2
+        if pace[2] and pace[0] % pace[2] == 0:
+            pace[1] = min(2 * pace[1], max(pace[3] / rate, 1.0))
 
 
 @njit(cache=True)
@@ -259,19 +264,24 @@ def _show(spikes, image, steps, rate, pace, weights, threshold, grid, competitio
     n_ever, won, at = 0, 0, first
     while at < end:
         time = step[at]
-        n_now = 0
+        begin, n_now = at, 0
         while at < end and step[at] == time:
+            at += 1
+        # Sums of float32 depend on their order. In this one, neurons that see the same pattern in
+        # two places have equal potentials, whatever the order in which spikes were sent.
+        ordered = unit[begin:at].copy()
+        ordered.sort()
+        for one in ordered:
             n_now, n_ever = spread(
-                unit[at], weights, state.potential, state.done, state.mark, state.now, n_now,
+                one, weights, state.potential, state.done, state.mark, state.now, n_now,
                 state.ever, n_ever, grid,
             )  # fmt: skip
-            at += 1
         n = _candidates(state, n_now, threshold)
         if competition.map_first:
             n = _best_of_each_map(state.place, state.feature, state.value, n, state.map_done)
         begun = won
         room = competition.winners - (0 if competition.per_step else won)
-        won = _choose(state, n, room, won, time, competition, grid)
+        won = choose(state, n, room, won, time, competition, grid)
         if competition.at_once:
             _teach(weights, state, begun, won, steps, rate, pace, rule, grid)
         if won == len(state.won) or (not competition.per_step and won == competition.winners):

@@ -53,7 +53,7 @@ class WinnerTakeAll:
         drawn = rng.normal(rule.w_init_mean, rule.w_init_sd, (pixels, layer.neurons))
         self._packed = np.zeros((pixels, fully_connected.padded(layer.neurons)), np.float32)
         self._packed[:, : layer.neurons] = np.clip(drawn, rule.w_min, rule.w_max)
-        self.raised = np.zeros(layer.neurons)
+        self._raised = np.zeros(self._packed.shape[1], np.float32)
         self.shown = 0
 
     @property
@@ -61,28 +61,43 @@ class WinnerTakeAll:
         """Return the present weights (neurons, pixels)."""
         return self._packed[:, : self.layer.neurons].T.astype(np.float64)
 
+    @property
+    def raised(self) -> NDArray[np.float64]:
+        """Return what each threshold (neurons,) has been raised by for good."""
+        return self._raised[: self.layer.neurons].astype(np.float64)
+
+    def _check(self, gaps: NDArray[np.int32]) -> None:
+        """Refuse what the compiled functions have no room for."""
+        least = -(-self._encoder.steps // self._encoder.most)
+        if gaps.ndim != 2 or gaps.shape[1] != len(self._packed):
+            raise DataError(f"gaps: shape {gaps.shape} (must be (images, {len(self._packed)}))")
+        if gaps.size and gaps[gaps != 0].min(initial=least) < least:
+            raise DataError(f"gaps: {gaps[gaps != 0].min()} steps (must be 0 or at least {least})")
+
     def train(self, gaps: NDArray[np.int32], order: NDArray[np.int64]) -> NDArray[np.int64]:
         """Show images once each; return for each the neuron that fired last, -1 for none."""
+        self._check(gaps)
         self.shown += len(order)
         return np.asarray(
             fully_connected.train(
-                gaps, order, self._encoder.steps, self._encoder.most, self._packed, self.raised,
+                gaps, order, self._encoder.steps, self._encoder.most, self._packed, self._raised,
                 self.layer.neurons, _constants(self.layer),
             )
         )  # fmt: skip
 
     def respond(self, gaps: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the spikes (images, neurons) that images evoke; nothing is learned."""
+        self._check(gaps)
         return np.asarray(
             fully_connected.respond(
-                gaps, self._encoder.steps, self._encoder.most, self._packed, self.raised,
+                gaps, self._encoder.steps, self._encoder.most, self._packed, self._raised,
                 self.layer.neurons, _constants(self.layer),
             )
         )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes."""
-        return {"weights": self.weights, "raised": self.raised.copy(), "shown": self.shown}
+        return {"weights": self.weights, "raised": self.raised, "shown": self.shown}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a saved state. Raises DataError when it belongs to another network."""
@@ -93,30 +108,25 @@ class WinnerTakeAll:
                 f"weights: of shape {weights.shape}, all finite: {np.isfinite(weights).all()} "
                 f"(the network has {wanted})"
             )
-        if np.shape(state["raised"]) != self.raised.shape:
+        raised = np.asarray(state["raised"])
+        if raised.shape != (self.layer.neurons,) or not np.isfinite(raised).all():
             raise DataError(
-                f"thresholds: {np.shape(state['raised'])} (must be {self.raised.shape})"
+                f"thresholds: of shape {raised.shape}, all finite: {np.isfinite(raised).all()} "
+                f"(the network has {(self.layer.neurons,)})"
             )
         self._packed[:, : self.layer.neurons] = weights.T
-        self.raised = np.array(state["raised"], np.float64)
+        self._raised[: self.layer.neurons] = raised
         self.shown = int(state["shown"])
 
 
-def labels_of_neurons(
-    counts: NDArray[np.int64], labels: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
+def labels_of_neurons(counts: Any, labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     """Return the class (neurons,) at whose images each neuron fired most, -1 if it never did.
 
-    `counts` (images, neurons) are spikes, `labels` (images,) classes 0..classes - 1. Spikes are
-    divided by the images of their class.
+    `counts` (images, neurons), dense or sparse, are spikes, `labels` (images,) classes 0..classes -
+    1. Spikes are divided by the images of their class.
     """
-    votes = np.stack(
-        [
-            counts[labels == label].sum(axis=0) / max((labels == label).sum(), 1)
-            for label in range(classes)
-        ]
-    )
-    return np.where(votes.max(axis=0) > 0, votes.argmax(axis=0), -1)
+    shares = shares_of_neurons(counts, labels, classes)
+    return np.where(shares.max(axis=1) > 0, shares.argmax(axis=1), -1)
 
 
 def last_won(
@@ -133,7 +143,36 @@ def last_won(
     return found
 
 
-def predict(counts: NDArray[np.int64], neuron_labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the class of the neuron with the most spikes (images,), -1 where none fired."""
-    best = counts.argmax(axis=1)
-    return np.where(counts.max(axis=1) > 0, neuron_labels[best], -1)
+def shares_of_neurons(counts: Any, labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """Return how the spikes of each neuron are shared among classes (neurons, classes).
+
+    `counts` (images, neurons), dense or sparse, and `labels` as for `labels_of_neurons`. A neuron
+    that never fired has only zeros.
+    """
+    votes = np.stack(
+        [
+            np.asarray(counts[labels == label].sum(axis=0)).ravel()
+            / max((labels == label).sum(), 1)
+            for label in range(classes)
+        ],
+        axis=1,
+    )
+    return np.asarray(votes / np.maximum(votes.sum(axis=1, keepdims=True), 1e-300))
+
+
+def votes_of_labels(neuron_labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """Return a table as `shares_of_neurons` does: all of a neuron's vote for its label."""
+    return np.asarray(neuron_labels[:, None] == np.arange(classes), dtype=np.float64)
+
+
+def class_scores(counts: Any, votes: NDArray[np.float64], together: bool) -> NDArray[np.float64]:
+    """Return what speaks for each class (images, classes), by the votes (neurons, classes).
+
+    `counts` (images, neurons), dense or sparse. together: all spikes count as their neurons vote;
+    else only those of the neuron with the most.
+    """
+    if together:
+        return np.asarray(counts @ votes)
+    dense = counts.toarray() if hasattr(counts, "toarray") else counts
+    best = dense.argmax(axis=1)
+    return np.asarray(dense.max(axis=1)[:, None] * votes[best])

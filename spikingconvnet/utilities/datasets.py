@@ -1,7 +1,8 @@
 """Digit and clothing images: read from a folder or the cache, fetched when absent, drawn by class.
 
 Sets: ``mnist`` and ``fashion-mnist`` (60,000 + 10,000 images of 28 x 28) and ``digits``
-(1,297 + 500 images of 8 x 8 that come with scikit-learn).
+(1,297 + 500 images of 8 x 8 that come with scikit-learn). A folder may hold pictures of any size
+and kind instead, in sub-folders named after their classes (see `class_folders`).
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from spikingconvnet.errors import DataError, DependencyError, UsageError
-from spikingconvnet.utilities import downloads
+from spikingconvnet.utilities import class_folders, downloads
 from spikingconvnet.utilities.downloads import FILES, PUBLISHED, Progress, Published
 from spikingconvnet.utilities.idx import idx_bytes, read_idx
 
@@ -30,7 +31,8 @@ _DIGITS_TRAIN = 1297
 class Dataset:
     """Hold images (n, height, width) uint8, 0..255, with labels (n,), in a train and a test part.
 
-    ``source`` says where they came from.
+    ``source`` says where they came from, ``notes`` what was done to them. ``names`` are those of
+    the classes, in ascending order of labels; empty where they are called by their labels.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Dataset:
     test_images: np.ndarray
     test_labels: np.ndarray
     source: str
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -50,7 +54,8 @@ class Dataset:
 class Selection:
     """Hold the images drawn from a data set, shuffled, and where in it each one is.
 
-    ``train_index`` and ``test_index`` are positions in the train and in the test part.
+    ``train_index`` and ``test_index`` are positions in the train and in the test part; ``names``
+    belong to ``classes``, one each.
     """
 
     classes: tuple[int, ...]
@@ -61,6 +66,7 @@ class Selection:
     test_labels: np.ndarray
     test_index: np.ndarray
     source: str
+    names: tuple[str, ...] = ()
 
 
 def cache_folder(cache: str | Path | None = None) -> Path:
@@ -87,11 +93,15 @@ def load(
     """Read a data set from ``directory`` when given, else from the cache, fetching it if needed.
 
     ``directory`` holds the four IDX files, gzipped or not, named with a hyphen or a dot before
-    ``idx``. ``progress`` is called with (label, done bytes, total bytes or 0) during a download.
-    UsageError for an unknown name, DataError for damaged files or when no way of fetching works.
+    ``idx``, or a sub-folder of pictures for each class, whatever ``name`` is. ``progress`` is
+    called with (label, done, total or 0): bytes of a download, pictures of a folder. UsageError for
+    an unknown name or folders that are no data set, DataError for damaged files or when no way of
+    fetching works.
     """
     if name not in NAMES:
         raise UsageError(f"dataset: {name!r} (must be one of {', '.join(NAMES)})")
+    if directory is not None and class_folders.recognised(Path(directory).expanduser()):
+        return _from_class_folders(Path(directory).expanduser(), progress or (lambda *_: None))
     if name == "digits":
         if directory is not None:
             raise UsageError(f"data folder: {directory} (digits come with scikit-learn: give none)")
@@ -136,6 +146,20 @@ def _from_folder(name: str, folder: Path) -> Dataset:
     return data
 
 
+def _from_class_folders(folder: Path, progress: Progress) -> Dataset:
+    found = class_folders.read(folder, progress)
+    return Dataset(
+        folder.resolve().name,
+        found.train_images,
+        found.train_labels,
+        found.test_images,
+        found.test_labels,
+        f"folder {folder}",
+        found.names,
+        found.notes,
+    )
+
+
 def _find(folder: Path, file: str) -> Path:
     spellings = [file, file.replace("-idx", ".idx")]
     candidates = [folder / f"{spelling}{end}" for end in ("", ".gz") for spelling in spellings]
@@ -143,7 +167,8 @@ def _find(folder: Path, file: str) -> Path:
         if candidate.is_file():
             return candidate
     what = "has none of" if folder.is_dir() else "is no folder; expected in it one of"
-    raise DataError(f"{folder}: {what} {', '.join(c.name for c in candidates)}")
+    names = ", ".join(candidate.name for candidate in candidates)
+    raise DataError(f"{folder}: {what} {names}, or a sub-folder of pictures for each class")
 
 
 def _from_cache(name: str, cache: Path, progress: Progress) -> Dataset:
@@ -243,4 +268,36 @@ def select(
         dataset.test_labels[test],
         test,
         dataset.source,
+        tuple(dataset.names[known.index(label)] for label in wanted) if dataset.names else (),
+    )
+
+
+def thinned(selection: Selection, ratio: float) -> Selection:
+    """Keep a share of the training images, at least one; they are shuffled already."""
+    kept = slice(max(round(ratio * len(selection.train_images)), 1))
+    return replace(
+        selection,
+        train_images=selection.train_images[kept],
+        train_labels=selection.train_labels[kept],
+        train_index=selection.train_index[kept],
+    )
+
+
+def augmented(selection: Selection, rng: np.random.Generator) -> Selection:
+    """Add three copies of the training images: each turned, and flipped along either axis.
+
+    Angles are drawn from -30 to 30 degrees; what comes in at the edges is black. Labels stay, so
+    that a flipped 2 is still a 2, as in the data of the networks of 2024 in `zoo`.
+    """
+    from scipy import ndimage
+
+    images = selection.train_images
+    turned = np.empty_like(images)
+    for image, out, angle in zip(images, turned, rng.uniform(-30, 30, len(images)), strict=True):
+        ndimage.rotate(image, angle, reshape=False, order=1, output=out)
+    return replace(
+        selection,
+        train_images=np.concatenate([images, turned, images[:, :, ::-1], images[:, ::-1]]),
+        train_labels=np.tile(selection.train_labels, 4),
+        train_index=np.tile(selection.train_index, 4),
     )

@@ -57,6 +57,32 @@ def confusion_matrix(labels: Any, predictions: Any, classes: Sequence[int]) -> n
     return matrix
 
 
+def roc_auc(labels: Any, scores: Any, classes: Sequence[int]) -> np.ndarray:
+    """Give the area under the ROC curve of each class (classes,), against all others.
+
+    ``scores`` (n, classes) speak for each class; less their mean over classes, for potentials and
+    votes differ from image to image by more than from class to class. The area is the chance that
+    an image of the class then scores higher than one of another class, ties counting half (Mann and
+    Whitney's U over the number of pairs); NaN for a class that every image or none belongs to.
+    """
+    true, values = np.asarray(labels), np.asarray(scores, dtype=np.float64)
+    if values.shape != (len(true), len(classes)):
+        raise UsageError(f"scores: shape {values.shape} (must be ({len(true)}, {len(classes)}))")
+    if not np.isfinite(values).all():
+        raise UsageError("scores: not all finite (NaN or infinity among them)")
+    values = values - values.mean(axis=1, keepdims=True)
+    areas = np.full(len(classes), np.nan)
+    for place, label in enumerate(classes):
+        mine = true == label
+        ours, others = int(mine.sum()), int((~mine).sum())
+        if ours and others:
+            _, rank, count = np.unique(values[:, place], return_inverse=True, return_counts=True)
+            mean_rank = np.cumsum(count) - (count - 1) / 2
+            above = mean_rank[rank][mine].sum() - ours * (ours + 1) / 2
+            areas[place] = above / (ours * others)
+    return areas
+
+
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
@@ -68,12 +94,15 @@ class Metrics:
     ``confusion`` is (classes, classes), true class by row. For class c with true positives t,
     precision = t / column sum, recall = t / row sum, F1 = 2 t / (row sum + column sum);
     0 where the divisor is 0, that is where a class was never predicted or never shown. ``silent``
-    (classes,) counts images without an answer; they belong to their row's sum.
+    (classes,) counts images without an answer; they belong to their row's sum. ``auc`` (classes,)
+    is that of `roc_auc`, None where nothing gave scores; ``names`` are shown for the classes.
     """
 
     classes: tuple[int, ...]
     confusion: np.ndarray
     silent: np.ndarray
+    names: tuple[str, ...]
+    auc: np.ndarray | None = None
 
     @property
     def images(self) -> int:
@@ -110,13 +139,28 @@ class Metrics:
         """Give, per class, the harmonic mean of precision and recall."""
         return _ratio(2 * np.diag(self.confusion), self.support + self.confusion.sum(axis=0))
 
+    @property
+    def macro(self) -> dict[str, float]:
+        """Give the means over classes of precision, recall and F1, and of the AUC if there is one.
+
+        Classes without an AUC of their own are left out of its mean.
+        """
+        means = {name: float(getattr(self, name).mean()) for name in ("precision", "recall", "f1")}
+        if self.auc is not None and np.isfinite(self.auc).any():
+            means["roc_auc"] = float(np.nanmean(self.auc))
+        return means
+
     def as_dict(self) -> dict[str, Any]:
         """Give everything in types that JSON knows."""
+        areas = None if self.auc is None else [x if np.isfinite(x) else None for x in self.auc]
         return {
             "accuracy": self.accuracy,
             "images": self.images,
             "correct": self.correct,
             "classes": list(self.classes),
+            "names": list(self.names),
+            "macro": self.macro,
+            "roc_auc": areas,
             "confusion": self.confusion.tolist(),
             "silent": self.silent.tolist(),
             "precision": self.precision.tolist(),
@@ -126,26 +170,44 @@ class Metrics:
         }
 
     def as_text(self) -> str:
-        """Give a table for a terminal: one row per class, accuracy below."""
-        lines = [f"{'class':>8} {'precision':>10} {'recall':>8} {'F1':>8} {'images':>8}"]
-        for row in zip(
-            self.classes, self.precision, self.recall, self.f1, self.support, strict=True
+        """Give a table for a terminal: one row per class, means and accuracy below."""
+        wide = max(8, *map(len, self.names))
+        lines = [f"{'class':>{wide}} {'precision':>10} {'recall':>8} {'F1':>8} {'images':>8}"]
+        for name, *row in zip(
+            self.names, self.precision, self.recall, self.f1, self.support, strict=True
         ):
-            lines.append("{:>8} {:>10.3f} {:>8.3f} {:>8.3f} {:>8}".format(*row))
+            lines.append(f"{name:>{wide}} " + "{:>10.3f} {:>8.3f} {:>8.3f} {:>8}".format(*row))
         share = f"accuracy {100 * self.accuracy:.2f} %"
         silent = f", {self.silent.sum()} without an answer" if self.silent.any() else ""
-        return "\n".join([*lines, f"{share} ({self.correct} of {self.images} images{silent})"])
+        means = self.macro
+        area = f", ROC AUC {means['roc_auc']:.4f}" if "roc_auc" in means else ""
+        return "\n".join(
+            [
+                *lines,
+                f"{share} ({self.correct} of {self.images} images{silent})",
+                f"means over classes: precision {means['precision']:.4f}, recall "
+                f"{means['recall']:.4f}, F1 {means['f1']:.4f}{area}",
+            ]
+        )
 
 
-def evaluate(labels: Any, predictions: Any, classes: Sequence[int] | None = None) -> Metrics:
+def evaluate(
+    labels: Any,
+    predictions: Any,
+    classes: Sequence[int] | None = None,
+    scores: Any = None,
+    names: Sequence[str] = (),
+) -> Metrics:
     """Judge predictions (n,) against labels (n,).
 
     ``classes`` fixes the order of rows; by default every value that occurs, ascending. Predictions
-    of SILENT count as wrong.
+    of SILENT count as wrong. ``scores`` (n, classes) are what speaks for each class, ``names`` what
+    the classes are called.
     """
     true, predicted = _paired(labels, predictions)
     answered = predicted != SILENT
     order = np.union1d(true, predicted[answered]).tolist() if classes is None else list(classes)
     matrix = confusion_matrix(true, predicted, order)
     silent = np.array([np.sum(true[~answered] == label) for label in order], dtype=np.int64)
-    return Metrics(tuple(order), matrix, silent)
+    areas = None if scores is None else roc_auc(true, scores, order)
+    return Metrics(tuple(order), matrix, silent, tuple(names) or tuple(map(str, order)), areas)

@@ -22,16 +22,16 @@ from spikingconvnet.errors import UsageError
 from spikingconvnet.utilities.storage import atomic
 
 FORMATS = ("png", "svg")
-WEIGHT_LABEL = "weight (nA)"
-_INK = "0.25"
-_PALE = "0.55"
-_PRE, _POST = "#2b6cb0", "#c53030"
+INK, PALE = "0.25", "0.55"
+PRE, POST = "#2b6cb0", "#c53030"
+"""Colours of text, of frames, of what comes first or is right, of what comes last or is wrong."""
 _TILE_PX = 24  # tiles are enlarged to this, so that gaps can be a fraction of a coarse pixel
 _FEWEST_PT = 4.5  # text smaller than this is left out
 _TILE_IN = 1.4  # the most a tile measures on paper
 _HIGHEST_IN = 8.2
 _WIDEST_IN = 5.6  # of a mosaic, without its colour bar
 _MOST_PATTERNS = 49
+_MOST_TILES = 2000  # of several input channels; more would be a pixel each
 _MOST_PANELS = 12
 
 
@@ -76,21 +76,23 @@ def save(fig: Figure, path: str | Path, formats: Sequence[str] = ("png",)) -> li
 def _sign(fig: Any, origin: str) -> None:
     """Put the origin into the lower right corner."""
     if origin:
-        fig.supxlabel(origin, x=0.99, ha="right", fontsize=7, color=_PALE)
+        fig.supxlabel(origin, x=0.99, ha="right", fontsize=7, color=PALE)
 
 
-def _finish(ax: Axes, title: str, origin: str) -> Axes:
-    ax.set_title(title, loc="left", fontsize=11, color=_INK)
-    ax.tick_params(labelsize=8, color=_PALE, labelcolor=_INK)
+def finish(ax: Axes, title: str, origin: str) -> Axes:
+    """Give an Axes its title, and its figure the words that say where it came from."""
+    ax.set_title(title, loc="left", fontsize=11, color=INK)
+    ax.tick_params(labelsize=8, color=PALE, labelcolor=INK)
     _sign(ax.figure, origin)
     return ax
 
 
-def _open_frame(ax: Axes) -> None:
+def open_frame(ax: Axes) -> None:
+    """Take the frame away above and to the right."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        ax.spines[side].set_color(_PALE)
+        ax.spines[side].set_color(PALE)
 
 
 def _inches(ax: Axes) -> tuple[float, float]:
@@ -120,9 +122,9 @@ def _colour_bar(ax: Axes, picture: Any, label: str, width: float) -> None:
     """Put a colour bar beside an image ``width`` inches wide, as high as the image."""
     cax = ax.inset_axes((1 + 0.1 / width, 0, 0.13 / width, 1))
     bar = ax.figure.colorbar(picture, cax=cax)
-    bar.set_label(label, fontsize=8, color=_INK)
+    bar.set_label(label, fontsize=8, color=INK)
     bar.outline.set_visible(False)
-    cax.tick_params(labelsize=7.5, color=_PALE, labelcolor=_INK)
+    cax.tick_params(labelsize=7.5, color=PALE, labelcolor=INK)
     cax.yaxis.set_major_locator(MaxNLocator(5))
 
 
@@ -170,10 +172,10 @@ def _mosaic(
     mosaic_in = min(mosaic_in, _HIGHEST_IN * across / len(canvas))
     _fit(ax, mosaic_in, mosaic_in * len(canvas) / across, *margins)
     picture = ax.imshow(np.ma.masked_invalid(canvas), interpolation="nearest", **look)
-    edge: dict[str, Any] = {"fill": False, "clip_on": False, "edgecolor": _PALE, "linewidth": 0.4}
+    edge: dict[str, Any] = {"fill": False, "clip_on": False, "edgecolor": PALE, "linewidth": 0.4}
     for y, x in corners if count <= 256 else ():
         ax.add_patch(Rectangle((x - 0.5, y - 0.5), wide, tall, **edge))
-    word: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": font, "color": _INK}
+    word: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": font, "color": INK}
     for (y, x), text in zip(corners, labels, strict=False):
         ax.text(x + wide / 2, y - 1.0, text, **word)
     ax.set_anchor("W")
@@ -192,10 +194,10 @@ def _number_axis(ax: Axes, axis: str, centres: Sequence[float], name: str) -> No
     places, words = list(centres)[::step], [str(i + 1) for i in range(0, len(centres), step)]
     if axis == "x":
         ax.set_xticks(places, words)
-        ax.set_xlabel(name, fontsize=8, color=_INK)
+        ax.set_xlabel(name, fontsize=8, color=INK)
     else:
         ax.set_yticks(places, words)
-        ax.set_ylabel(name, fontsize=8, color=_INK)
+        ax.set_ylabel(name, fontsize=8, color=INK)
     ax.tick_params(length=0)
 
 
@@ -218,7 +220,8 @@ def _kernel_mosaic(ax: Axes, weights: np.ndarray, bar: str, **look: Any) -> Axes
     return ax
 
 
-def _checked(name: str, value: Any, axes: int) -> np.ndarray:
+def checked(name: str, value: Any, axes: int) -> np.ndarray:
+    """Return a value as an array of so many axes, none empty; UsageError otherwise."""
     array = np.asarray(value, dtype=np.float64)
     if array.ndim != axes or array.size == 0:
         raise UsageError(f"{name}: shape {array.shape} (must have {axes} axes, none of them empty)")
@@ -231,27 +234,33 @@ def kernels(
     limits: tuple[float, float] | None = None,
     title: str = "Kernels",
     origin: str = "",
+    unit: str = " (nA)",
 ) -> Axes:
     """Draw weights (kernels, channels, height, width) in nA, one tile per kernel and channel.
 
-    ``limits`` are the ends of the colour scale (default: least and greatest weight).
+    ``limits`` are the ends of the colour scale (default: least and greatest weight). Of many
+    kernels with many channels the first are drawn.
     """
-    values = _checked("weights", weights, 4)
+    values = checked("weights", weights, 4)
+    shown = values[: max(1, _MOST_TILES // values.shape[1])]
+    if len(shown) < len(values):
+        title = f"{title} ({len(shown)} of {len(values):,})"
+        values = shown
     low, high = limits or (values.min(), values.max())
     if low == high:
         low, high = low - 0.5, high + 0.5
-    _kernel_mosaic(ax, values, WEIGHT_LABEL, cmap="viridis", vmin=low, vmax=high)
-    return _finish(ax, title, origin)
+    _kernel_mosaic(ax, values, f"weight{unit}", cmap="viridis", vmin=low, vmax=high)
+    return finish(ax, title, origin)
 
 
 def weight_changes(ax: Axes, change: Any, title: str = "Weight changes", origin: str = "") -> Axes:
     """Draw weights after minus before (kernels, channels, height, width) in nA; white is 0."""
-    values = _checked("change", change, 4)
+    values = checked("change", change, 4)
     most = float(np.abs(values).max())
     if not most:
         title, most = f"{title} (none)", 1.0
     _kernel_mosaic(ax, values, "change (nA)", cmap="RdBu_r", vmin=-most, vmax=most)
-    return _finish(ax, title, origin)
+    return finish(ax, title, origin)
 
 
 def input_patterns(
@@ -262,27 +271,49 @@ def input_patterns(
     origin: str = "",
 ) -> Axes:
     """Draw images (n, height, width), 0..255, with their labels; at most the first 49."""
-    values = _checked("images", images, 3)
+    values = checked("images", images, 3)
     shown = values[:_MOST_PATTERNS]
     if len(shown) < len(values):
         title = f"{title} ({len(shown)} of {len(values):,})"
     words = [str(label) for label in labels][: len(shown)] if labels is not None else []
     columns = _columns(*shown.shape)
     _mosaic(ax, shown, columns, words, "intensity (0..255)", cmap="gray_r", vmin=0, vmax=255)
-    return _finish(ax, title, origin)
+    return finish(ax, title, origin)
+
+
+def tiles(
+    ax: Axes,
+    values: Any,
+    words: Sequence[str] = (),
+    bar: str = "",
+    title: str = "",
+    origin: str = "",
+    wrong: Sequence[int] = (),
+    **look: Any,
+) -> Axes:
+    """Draw values (n, height, width) as tiles with a word above each; those `wrong` in red.
+
+    ``look``: options of imshow, such as cmap, vmin and vmax; ``bar``: what the colours mean.
+    """
+    shown = checked("tiles", values, 3)
+    before = len(ax.texts)
+    _mosaic(ax, shown, _columns(*shown.shape), list(words), bar, **look)
+    for place in wrong if len(ax.texts) > before else ():
+        ax.texts[before + place].set_color(POST)
+    return finish(ax, title, origin)
 
 
 def activity_maps(
     ax: Axes, counts: Any, title: str = "Spikes per feature map", origin: str = ""
 ) -> Axes:
     """Draw spike counts (maps, height, width) of one image, or their mean over images."""
-    values = _checked("counts", counts, 3)
+    values = checked("counts", counts, 3)
     silent = not values.any()
     labels = [str(index + 1) for index in range(len(values))] if 1 < len(values) <= 100 else []
     columns = _columns(*values.shape)
     most = 1.0 if silent else float(values.max())
     _mosaic(ax, values, columns, labels, "spikes per image", cmap="magma", vmin=0, vmax=most)
-    return _finish(ax, f"{title} (no spikes)" if silent else title, origin)
+    return finish(ax, f"{title} (no spikes)" if silent else title, origin)
 
 
 # ---- spikes and voltages ---------------------------------------------------------------------
@@ -305,12 +336,12 @@ def _draw_spikes(ax: Axes, trains: Trains, colour: str, scale: float, label: str
     )
     ax.set_ylim(trains.size - 0.5, -0.5)
     ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    ax.set_ylabel(label, fontsize=8.5, color=_INK)
-    _open_frame(ax)
-    ax.tick_params(labelsize=8, color=_PALE, labelcolor=_INK)
+    ax.set_ylabel(label, fontsize=8.5, color=INK)
+    open_frame(ax)
+    ax.tick_params(labelsize=8, color=PALE, labelcolor=INK)
     ax.text(
         1.0, 1.01, f"{len(trains.times):,} spikes", transform=ax.transAxes, ha="right", va="bottom",
-        fontsize=7.5, color=_PALE,
+        fontsize=7.5, color=PALE,
     )  # fmt: skip
 
 
@@ -339,10 +370,10 @@ def raster(
         if interval_ms and end / interval_ms <= 60:
             for edge in np.arange(0, end + interval_ms, interval_ms):
                 ax.axvline(edge / scale, color="0.88", lw=0.6, zorder=0)
-        _draw_spikes(ax, spikes, _POST if post else _PRE, scale, label)
+        _draw_spikes(ax, spikes, POST if post else PRE, scale, label)
     panels[-1].set_xlim(0, end / scale)
-    panels[-1].set_xlabel(unit, fontsize=8.5, color=_INK)
-    _finish(panels[0], title, origin)
+    panels[-1].set_xlabel(unit, fontsize=8.5, color=INK)
+    finish(panels[0], title, origin)
     return fig
 
 
@@ -363,7 +394,7 @@ def voltages(
     (mV), a mark above it a spike. ``lowest`` (mV) cuts the axis off where inhibition would flatten
     everything else; the title says so.
     """
-    values = _checked("potentials", potentials, 2)
+    values = checked("potentials", potentials, 2)
     steps, neurons = values.shape
     shown = min(neurons, _MOST_PANELS)
     notes = [f"{shown} of {neurons} neurons"] if shown < neurons else []
@@ -379,31 +410,31 @@ def voltages(
         fig.set_size_inches(fig.get_figwidth(), float(np.clip(0.75 * shown + 1.2, 2.8, 10.0)))
     panels = fig.subplots(shown, 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for neuron, ax in enumerate(panels):
-        ax.plot(time, values[:, neuron], color=_PRE, lw=0.9)
+        ax.plot(time, values[:, neuron], color=PRE, lw=0.9)
         if threshold is not None:
-            ax.axhline(threshold, color=_POST, lw=0.8, ls=(0, (4, 3)))
+            ax.axhline(threshold, color=POST, lw=0.8, ls=(0, (4, 3)))
         if spikes is not None:
             mine = np.asarray(spikes.times)[np.asarray(spikes.neurons) == first + neuron] / scale
             height = np.full(len(mine), top + 0.5 * margin)
-            (marks,) = ax.plot(mine, height, ls="", marker="v", ms=3.5, color=_POST, clip_on=False)
+            (marks,) = ax.plot(mine, height, ls="", marker="v", ms=3.5, color=POST, clip_on=False)
             marks.set_in_layout(False)  # unclipped and empty, it would count as lying at the corner
-        _open_frame(ax)
-        ax.tick_params(labelsize=8, color=_PALE, labelcolor=_INK)
+        open_frame(ax)
+        ax.tick_params(labelsize=8, color=PALE, labelcolor=INK)
         ax.yaxis.set_major_locator(MaxNLocator(3))
         ax.text(
             1.005, 0.5, f"neuron {first + neuron}", transform=ax.transAxes, va="center", fontsize=8,
-            color=_INK,
+            color=INK,
         )  # fmt: skip
     panels[0].set_ylim(bottom - margin, top + margin)
     panels[-1].set_xlim(0, max(float(time[-1]), 1e-9))
-    panels[-1].set_xlabel(unit, fontsize=8.5, color=_INK)
-    fig.supylabel("membrane potential (mV)", fontsize=8.5, color=_INK)
+    panels[-1].set_xlabel(unit, fontsize=8.5, color=INK)
+    fig.supylabel("membrane potential (mV)", fontsize=8.5, color=INK)
     if threshold is not None:
         panels[-1].text(
-            0.005, threshold, f"threshold {threshold:g} mV", fontsize=7, color=_POST, va="bottom",
+            0.005, threshold, f"threshold {threshold:g} mV", fontsize=7, color=POST, va="bottom",
             transform=panels[-1].get_yaxis_transform(),
         )  # fmt: skip
-    _finish(panels[0], "\n".join([title, *notes]), origin)
+    finish(panels[0], "\n".join([title, *notes]), origin)
     return fig
 
 
@@ -418,7 +449,7 @@ def confusion_matrix(
     origin: str = "",
 ) -> Axes:
     """Draw counts (true, predicted); colour and percentage are shares of the true class."""
-    counts = _checked("matrix", matrix, 2)
+    counts = checked("matrix", matrix, 2)
     size = len(classes)
     if counts.shape != (size, size):
         raise UsageError(f"matrix: {counts.shape} (must be ({size}, {size}), as classes)")
@@ -435,7 +466,7 @@ def confusion_matrix(
         if font < _FEWEST_PT or (not count and size > 4):
             continue
         text = f"{100 * share:.0f} %" if room < 30 else f"{100 * share:.0f} %\n{count}"
-        ink = "white" if share > 0.55 else _INK
+        ink = "white" if share > 0.55 else INK
         ax.text(column, row, text, ha="center", va="center", fontsize=font, color=ink)
     every = range(0, size, -(-size // 30))
     ax.set_xticks(every, [str(classes[place]) for place in every])
@@ -444,13 +475,13 @@ def confusion_matrix(
         ax.tick_params(axis="x", rotation=40)
         for tick in ax.get_xticklabels():
             tick.set_horizontalalignment("right")
-    ax.set_xlabel("predicted class", fontsize=9, color=_INK)
-    ax.set_ylabel("true class", fontsize=9, color=_INK)
+    ax.set_xlabel("predicted class", fontsize=9, color=INK)
+    ax.set_ylabel("true class", fontsize=9, color=INK)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     _colour_bar(ax, picture, "share of the true class", side)
     overall = np.trace(counts) / max(counts.sum(), 1)
-    return _finish(ax, f"{title}: {100 * overall:.1f} % right", origin)
+    return finish(ax, f"{title}: {100 * overall:.1f} % right", origin)
 
 
 def spikes_per_class(
@@ -474,18 +505,18 @@ def spikes_per_class(
     for place, label in enumerate(order):
         mine = totals[of == label]
         mean = float(mine.mean()) if mine.size else 0.0
-        ax.bar(place, mean, width=0.7, color=_PRE, alpha=0.28, zorder=1)
-        ax.plot([place - 0.35, place + 0.35], [mean, mean], color=_PRE, lw=1.6, zorder=3)
+        ax.bar(place, mean, width=0.7, color=PRE, alpha=0.28, zorder=1)
+        ax.plot([place - 0.35, place + 0.35], [mean, mean], color=PRE, lw=1.6, zorder=3)
         spread = np.linspace(-0.26, 0.26, mine.size) if mine.size > 1 else np.zeros(mine.size)
-        ax.plot(place + spread, mine, ls="", marker="o", ms=2.2, color=_PRE, alpha=0.6, mew=0)
+        ax.plot(place + spread, mine, ls="", marker="o", ms=2.2, color=PRE, alpha=0.6, mew=0)
         ax.annotate(
             f"{mean:,.4g}", (place, max(mine, default=0.0)), (0, 4), textcoords="offset points",
-            ha="center", fontsize=7.5, color=_INK,
+            ha="center", fontsize=7.5, color=INK,
         )  # fmt: skip
     ax.set_xticks(range(len(order)), [str(c) for c in order])
-    ax.set_xlabel("class", fontsize=9, color=_INK)
-    ax.set_ylabel("spikes per image (number above: mean)", fontsize=9, color=_INK)
+    ax.set_xlabel("class", fontsize=9, color=INK)
+    ax.set_ylabel("spikes per image (number above: mean)", fontsize=9, color=INK)
     ax.set_ylim(0, max(float(totals.max(initial=0.0)) * 1.12, 1.0))
     ax.tick_params(axis="x", length=0)
-    _open_frame(ax)
-    return _finish(ax, title, origin)
+    open_frame(ax)
+    return finish(ax, title, origin)

@@ -1,10 +1,13 @@
 """One layer learned by voltage-dependent plasticity, read out by a linear SVM.
 
 Published: 98.56 % on MNIST, mean w (1 - w) below 0.01 after some 700 images, 562 spikes an image.
+goupy2023_ttfs differs in the encoder: latencies follow the intensity itself, not its rank.
 """
 
+from dataclasses import replace
+
 from spikingconvnet.classes.host_model import HostModel
-from spikingconvnet.classes.latency import RankOrder
+from spikingconvnet.classes.latency import RankOrder, TimeToFirstSpike
 from spikingconvnet.classes.rules import VDSP
 from spikingconvnet.classes.single_spike import Competition, LinearSVM, Pool, SpikingConv
 
@@ -25,3 +28,6 @@ MODEL = HostModel(
     ),
     LinearSVM(C=0.005),
 )
+VARIANTS = {
+    "goupy2023_ttfs": replace(MODEL, name="goupy2023_ttfs", encoder=TimeToFirstSpike(15)),
+}

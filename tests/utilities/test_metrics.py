@@ -54,7 +54,7 @@ def test_the_dictionary_survives_json_and_the_table_shows_it():
     assert known["confusion"] == result.confusion.tolist()
     text = result.as_text()
     assert "accuracy 60.00 % (6 of 10 images)" in text
-    assert len(text.splitlines()) == 6
+    assert len(text.splitlines()) == 7
     assert text.splitlines()[2].split() == ["1", "0.500", "1.000", "0.667", "2"]
 
 
@@ -88,3 +88,36 @@ def test_silence_is_an_answer_that_is_never_right():
     assert judged.confusion.tolist() == [[1, 0], [1, 1]]
     assert "1 without an answer" in judged.as_text()
     assert metrics.evaluate([3, 4], [-1, 4]).classes == (3, 4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_area_under_the_curve_agrees_with_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    classes = [4, 0, 7]
+    labels = rng.choice(classes, 50)
+    # Whole numbers, so that many scores are equal; some images have high scores for all classes.
+    scores = (labels[:, None] == classes) + rng.integers(0, 3, (50, 3))
+    scores = scores + rng.integers(0, 100, (50, 1))
+    found = metrics.roc_auc(labels, scores, classes)
+    leads = scores - scores.mean(axis=1, keepdims=True)
+    wanted = [oracle.roc_auc_score(labels == label, leads[:, i]) for i, label in enumerate(classes)]
+    assert found == pytest.approx(wanted)
+    judged = metrics.evaluate(labels, labels, classes, scores, ["d", "a", "g"])
+    assert judged.macro["roc_auc"] == pytest.approx(np.mean(wanted))
+    assert judged.as_dict()["roc_auc"] == pytest.approx(wanted)
+    assert judged.as_text().splitlines()[1].split()[0] == "d"
+    assert f"ROC AUC {np.mean(wanted):.4f}" in judged.as_text()
+
+
+def test_a_class_that_nobody_or_everybody_belongs_to_has_no_area():
+    scores = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert np.isnan(metrics.roc_auc([3, 3], scores, [3, 5])).all()
+    judged = metrics.evaluate([3, 3], [3, 5], [3, 5], scores)
+    assert "roc_auc" not in judged.macro and judged.as_dict()["roc_auc"] == [None, None]
+    assert metrics.roc_auc([3, 5], scores, [3, 5]).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("scores", [np.zeros((2, 3)), np.zeros(2), np.full((2, 2), np.nan)])
+def test_scores_of_another_shape_or_no_numbers_are_refused(scores):
+    with pytest.raises(UsageError, match="scores: "):
+        metrics.roc_auc([1, 2], scores, [1, 2])

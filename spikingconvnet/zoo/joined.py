@@ -1,0 +1,69 @@
+"""Networks of ours: the layer of Goupy et al. (2023) made wider, and four such layers joined.
+
+joined: 7x7, 5x5 and 9x9 kernels on the pixels and 7x7 kernels on on- and off-centre cells, all by
+local rules: the read-out is taught by the paired rule (joined_svm: an SVM). wide: the 9x9 kernels
+alone, and an SVM.
+Maps, windows and thresholds were chosen on the last 10,000 images of MNIST's training file.
+"""
+
+from dataclasses import replace
+
+from spikingconvnet.classes.host_model import HostModel
+from spikingconvnet.classes.latency import TWO_DOGS, FilterBank, SideBySide, TimeToFirstSpike
+from spikingconvnet.classes.rules import VDSP, OrderSTDP, PairedRule
+from spikingconvnet.classes.single_spike import (
+    Branches,
+    Competition,
+    DenseDecision,
+    LinearSVM,
+    Pool,
+    SpikingConv,
+)
+
+SOURCE = "ours, after Goupy et al., Neuromorphic Computing and Engineering 3 (2023) 014001"
+COMPETITION = Competition(winners=7, per="step", radius=3)
+POOL = Pool(6, 3)
+PIXELS, CELLS = (0, 1), (1, 3)
+
+
+def _layer(
+    side: int, threshold: float, channels: tuple[int, int] | None = PIXELS, cells: bool = False
+) -> SpikingConv:
+    return SpikingConv(
+        maps=128,
+        shape=side,
+        padding=side // 2,
+        threshold=threshold,
+        pool=POOL,
+        rule=OrderSTDP(rate=0.01, top_rate=0.1) if cells else VDSP(),
+        competition=COMPETITION,
+        channels=channels,
+    )
+
+
+MODEL = HostModel(
+    "joined",
+    SOURCE,
+    SideBySide((TimeToFirstSpike(15), FilterBank(TWO_DOGS, normalise_radius=0))),
+    (
+        Branches(
+            (
+                _layer(7, 10.0),
+                _layer(7, 15.0, CELLS, cells=True),
+                _layer(5, 6.0),
+                _layer(9, 14.0),
+            )
+        ),
+    ),
+    DenseDecision(per_class=1, rule=PairedRule(margin=30.0), epochs=8),
+)
+VARIANTS = {
+    "wide": replace(
+        MODEL,
+        name="wide",
+        encoder=TimeToFirstSpike(15),
+        layers=(_layer(9, 14.0, None),),
+        readout=LinearSVM(C=0.005),
+    ),
+    "joined_svm": replace(MODEL, name="joined_svm", readout=LinearSVM(C=0.002)),
+}
