@@ -5,9 +5,9 @@ import signal
 from dataclasses import dataclass
 
 import pytest
+from spikingconvnet.hardware.client import SoftwareBoard
 
 from spikingconvnet import backends, cli
-from spikingconvnet.hardware.client import SoftwareBoard
 from spikingconvnet.utilities import logs
 
 pytest_plugins = ["spikingconvnet.pytest_plugin"]

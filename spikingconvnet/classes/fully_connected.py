@@ -11,7 +11,6 @@ from spikingconvnet.algorithms.indexing import as_int
 from spikingconvnet.classes.neurons import check_number
 from spikingconvnet.errors import ModelError
 
-
 LABELS = ("last", "most", "share")
 
 
@@ -128,8 +127,8 @@ class FullyConnectedModel:
 
     label: "last" (the class of the image it won last, as in the original), "most" (the class at
     whose images it fires most) or "share" (as most, but every spike votes for all classes, as the
-    neuron's spikes at training images were shared among them). ann_epochs: of a dense network of the same size, trained by
-    back-propagation on the same images for comparison (0: none).
+    neuron's spikes at training images were shared among them). ann_epochs: of a dense network of
+    the same size, trained by back-propagation on the same images for comparison (0: none).
     """
 
     name: str

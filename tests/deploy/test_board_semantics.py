@@ -18,6 +18,7 @@ from spikingconvnet.classes.deployed import (
     deployment,
     pieces,
 )
+from spikingconvnet.classes.deployed_network import DeployedNetwork
 from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.latency import RankOrder
 from spikingconvnet.classes.rules import VDSP
@@ -154,6 +155,23 @@ def test_the_populations_do_what_the_host_predicts(seed):
     at = (np.arange(len(waves)) + 1) * plan.period_ms + plan.decision.depth
     levels = potentials[at] - sums  # equal but for one constant
     assert np.ptp(levels) == 0 and not fired["decision"].any()
+
+
+def test_the_board_does_what_the_host_predicts(board_backend):
+    """Two layers, strides, padding, pooling over edges, weights of both signs, offsets."""
+    rng = np.random.default_rng(5)
+    model, weights, answers = two_layers(rng, LinearSVM(levels=9))
+    waves = random_waves(rng, (6, 7, 1), STEPS, 12, share=0.6)
+    plan = deployment(model, (6, 7), weights, answers)
+    expected, last = predicted(model, waves, weights)
+    with DeployedNetwork(board_backend.sim, plan) as network:
+        seen = network.run(waves)
+    assert {name: drift(expected[name], found).equal for name, found in seen.waves.items()} == {
+        "conv 1": True, "pool 1": True, "conv 2": True
+    }  # fmt: skip
+    sums = board_semantics.sums(last, answers.weights) + answers.offsets
+    assert seen.labels.tolist() == answers.classes[sums.argmax(axis=1)].tolist()
+    assert len(set(seen.labels.tolist())) > 1 and not any(seen.strays.values())
 
 
 def test_pieces_hold_all_connections_once():

@@ -253,7 +253,7 @@ def test_a_joint_training_goes_on_from_its_state():
 
 def test_a_reward_with_a_competition_that_it_cannot_follow_is_refused():
     reward = RewardSTDP()
-    with pytest.raises(ModelError, match="SpikingConv.reward: given"):
+    with pytest.raises(ModelError, match=r"SpikingConv\.reward: given"):
         SpikingConv(4, 3, 1.0, competition=Competition(map_first=True), reward=reward)
 
 
