@@ -26,7 +26,7 @@ MODEL = FullyConnectedModel(
     "after Simple-SNN, Osnabrueck 2022",
     ReceptiveRate(),
     FullyConnected(
-        neurons=1600,
+        neurons=3200,
         neuron=AdaptiveLIF(
             v_thresh=-40.0, v_reset=-90.0, v_lost=-70.0, leak=0.2, thresh_up=5.0, tau_refrac=0
         ),
