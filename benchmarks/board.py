@@ -5,6 +5,9 @@ that a second on the board takes 25 ms here. Only the board's own work is counte
 instructions a second, all cores together); sPyNNaker's mapping and loading, which are the same for
 every board, are shown beside it. Each figure stands beside the one to reach and the one to aim at.
 
+Unicorn executes segments recorded from the same network (replay.py). Its factor is what two
+processors would give that did nothing but execute the network's instructions at that pace.
+
 Other work on the computer slows the board down: judge by a quiet one.
 """
 
@@ -17,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import networks
+import replay
 
 from spikingconvnet.backends.software import SoftwareBackend
 from spikingconvnet.utilities import logs, storage
@@ -53,6 +57,8 @@ PROGRAMS = (
     "spinn_front_end_common/common_model_binaries/extra_monitor_support.aplx",
 )
 """What the networks run: translated before anything is timed, unless that has been done."""
+REPLAYING = 2
+"""Processors for Unicorn: the board uses two as well."""
 MONITORS = ("enable_advanced_monitor_support", "enable_reinjection")
 """The settings of sPyNNaker that load its monitors."""
 
@@ -197,6 +203,24 @@ def measure_all(tasks: Sequence[Task], tier: str, repeat: int) -> dict[Task, lis
     return runs
 
 
+def _result(name: str, tier: str, runs_of: Sequence[Sequence[Measured]]) -> dict[str, Any]:
+    """Put together what is known of a row; `runs_of` are the runs of each of its tasks."""
+    row = ROWS[name]
+    figures = [row.figure(*runs) for runs in zip(*runs_of, strict=True)]
+    middle = statistics.median(figures)
+    return {
+        "row": name,
+        "tier": tier,
+        "unit": row.unit,
+        "median": middle,
+        "figures": figures,
+        "reach": row.reach,
+        "aim": row.aim,
+        "verdict": row.verdict(middle),
+        "runs": [[asdict(run) for run in runs] for runs in runs_of],
+    }
+
+
 def results(names: Sequence[str], repeat: int) -> Iterator[dict[str, Any]]:
     """Measure rows; give each as soon as it is known, with the runs that it comes from."""
     done: dict[tuple[Task, str], list[Measured]] = {}
@@ -207,19 +231,22 @@ def results(names: Sequence[str], repeat: int) -> Iterator[dict[str, Any]]:
             for task, runs in measure_all(new, tier, repeat).items():
                 done[task, tier] = runs
             runs_of = [done[task, tier] for task in row.tasks]
-            figures = [row.figure(*runs) for runs in zip(*runs_of, strict=True)]
-            middle = statistics.median(figures)
-            yield {
-                "row": name,
-                "tier": tier,
-                "unit": row.unit,
-                "median": middle,
-                "figures": figures,
-                "reach": row.reach,
-                "aim": row.aim,
-                "verdict": row.verdict(middle),
-                "runs": [[asdict(run) for run in runs] for runs in runs_of],
-            }
+            yield _result(name, tier, runs_of)
+        if row.figure is factor:
+            yield replayed(name, done[row.tasks[0], tier])
+
+
+def replayed(name: str, runs: Sequence[Measured]) -> dict[str, Any]:
+    """Let Unicorn execute what cores did in a row's network; `runs` are those on a board."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        with logs.capture(Path(folder) / "toolchain.log"):
+            replay.record(NETWORKS[ROWS[name].tasks[0].network], Path(folder))
+        segments = replay.unicorn(Path(folder))
+        whole = time.perf_counter() - start
+    pace = REPLAYING * segments.instructions / segments.seconds
+    run = replace(runs[0], board_s=runs[0].instructions / pace, whole_s=whole, peak_mb=0.0)
+    return _result(name, "Unicorn", [[run]])
 
 
 HEAD = (

@@ -6,45 +6,21 @@ the order and in the count of instructions, and the memory that was changed.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cpu_machine
 import pytest
 import segments
 from oracle import Oracle
-from spikingconvnet.hardware import server
-from spikingconvnet.hardware.emulator.board import Board
-from spikingconvnet.hardware.emulator.layout import load_layout
+from recording import recorded, recording_board
 from spikingconvnet.hardware.emulator.translator import cache
 from spikingconvnet.hardware.emulator.translator.machine import translate
 
 SEGMENTS = 150
 PLASTIC = "IF_curr_exp_stdp_mad_pair_additive"
-
-
-class Recorder:
-    """Takes the place of a board's translations: records the first core that runs each program."""
-
-    def __init__(self, board: Board, folder: Path) -> None:
-        self.board, self.folder = board, folder
-
-    def started(self, chip: int, core: int, image: str) -> None:
-        path = self.folder / f"{image}.segments"
-        if not path.exists():
-            memory = self.board.core.read_core(chip, core, 0, 0x8000)
-            path.with_suffix(".image").write_bytes(memory)
-            self.board.core.record(chip, core, str(path), SEGMENTS)
-
-    def stopped(self, chip: int, core: int) -> None:
-        pass
-
-    def look(self) -> None:
-        pass
 
 
 def plastic(sim: Any) -> None:
@@ -100,26 +76,10 @@ def recording(
     name = request.param.__name__
     if name not in folders:
         folders[name] = tmp_path_factory.mktemp(name)
-        address, sockets = server.bind_free(1)
-        board = Board(load_layout(3), address, threads=1)
-        board.translations = Recorder(board, folders[name])  # type: ignore[assignment]
-        serving = server.Server(board, sockets)
-        thread = threading.Thread(target=serving.serve)
-        thread.start()
-        try:
-            with spynnaker_on(SimpleNamespace(address=address, version=3)) as sim:
-                request.param(sim)
-        finally:
-            serving.stop()
-            thread.join()
-            serving.close()
+        board = recording_board(folders[name], 3, SEGMENTS)
+        with board as here, spynnaker_on(here) as sim:
+            request.param(sim)
     return folders[name]
-
-
-def recorded(folder: Path) -> Iterator[tuple[Path, bytes, list[segments.Segment]]]:
-    """Give name, image and segments of each program."""
-    for path in sorted(folder.glob("*.segments")):
-        yield path, path.with_suffix(".image").read_bytes(), list(segments.read(path))
 
 
 def test_unicorn_does_the_same(recording: Path) -> None:

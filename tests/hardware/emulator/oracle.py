@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import time
+from collections.abc import Callable
+from typing import Any
 
 import cpu_machine as cpu
 import unicorn
@@ -48,6 +51,8 @@ class Oracle:
         self._hooks: dict[int, int] = {}
         self.segment: Segment
         self.complaints: list[str] = []
+        self.seconds = 0.0
+        """What Unicorn itself took, without the answers of the peripherals."""
 
     def _map_twice(self, address: int, size: int) -> None:
         memory = (ctypes.c_char * size).from_buffer(mmap.mmap(-1, size))
@@ -57,12 +62,18 @@ class Oracle:
 
     def _map_device(self, base: int, size: int) -> None:
         def read(_engine: unicorn.Uc, offset: int, width: int, _data: object) -> int:
-            return self._access(False, base + offset, 0, width)
+            return self._untimed(self._access, False, base + offset, 0, width)
 
         def write(_engine: unicorn.Uc, offset: int, width: int, value: int, _data: object) -> None:
-            self._access(True, base + offset, value, width)
+            self._untimed(self._access, True, base + offset, value, width)
 
         self.engine.mmio_map(base, size, read, None, write, None)
+
+    def _untimed(self, answer: Callable[..., Any], *arguments: Any) -> Any:
+        start = time.perf_counter()
+        answered = answer(*arguments)
+        self.seconds -= time.perf_counter() - start
+        return answered
 
     def _access(self, write: bool, address: int, value: int, size: int) -> int:
         if self._next >= len(self.segment.accesses):
@@ -156,7 +167,9 @@ class Oracle:
         while not self._over and not self.complaints:
             self._where: int | None = None
             thumb = self.engine.reg_read(CPSR) >> 5 & 1
+            start = time.perf_counter()
             self.engine.emu_start(pc | thumb, NOWHERE)
+            self.seconds += time.perf_counter() - start
             if self._where is None:
                 self.complaints.append(f"ended at 0x{self.engine.reg_read(R[15]):08x}")
             elif not self._over:
@@ -184,7 +197,7 @@ class Oracle:
     def _watch(self, address: int) -> None:
         if address not in self._hooks:
             self._hooks[address] = self.engine.hook_add(
-                unicorn.UC_HOOK_CODE, self._reached, begin=address, end=address
+                unicorn.UC_HOOK_CODE, self._reached_untimed, begin=address, end=address
             )
             self.engine.ctl_flush_tb()  # what has been translated does not stop here
 
@@ -192,7 +205,10 @@ class Oracle:
         masks = self.engine.reg_read(CPSR)
         return bool((self._fiq and not masks & 0x40) or (self._irq and not masks & 0x80))
 
-    def _reached(self, _engine: unicorn.Uc, address: int, _size: int, _data: object) -> None:
+    def _reached_untimed(self, _engine: unicorn.Uc, address: int, _size: int, _: object) -> None:
+        self._untimed(self._reached, address)
+
+    def _reached(self, address: int) -> None:
         if address == self._end and self._is_end():
             self._over = True
         elif not (address + 4 in self.segment.interrupted and self._attention()):
