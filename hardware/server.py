@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
-import ipaddress
 import json
 import logging
 import os
@@ -25,15 +23,15 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .addresses import bind, bind_all, bind_free
 from .constants import BOOT_PORT, CYCLES_PER_MS, SCP_PORT
 from .emulator.account import CoreAccount
-from .emulator.board import SLICE, Board, Door, addresses_from
+from .emulator.board import SLICE, Board, Door
 from .emulator.boot import BROKEN_ROMS, FAULTS, OLD_FIRMWARE, BootRom, firmware
 from .emulator.dead import read_dead
 from .emulator.layout import XY, load_layout
@@ -41,20 +39,13 @@ from .emulator.programs import programs_on
 from .emulator.tags import Address
 from .emulator.translator.background import Translations
 from .emulator.translator.cache import default_folder
-from .errors import BadAddress, HardwareError
+from .errors import HardwareError
 from .pace import Pace
 from .packets import REPLY_EXPECTED, decode_datagram
 
 logger = logging.getLogger(__name__)
 
-_BUFFER = 1 << 22
 _GRACE_S = 2.0
-_REASONS = {
-    errno.EADDRINUSE: "is in use, perhaps by another board",
-    errno.EADDRNOTAVAIL: "is not an address of this computer; macOS: sudo ifconfig lo0 alias",
-    errno.EACCES: "is not permitted to this user",
-    errno.EPERM: "is not permitted to this user",
-}
 _DOZE_S, _TICK_S = 0.2, 0.001
 """How long to wait for datagrams when nothing is to do, and while time waits for the clock."""
 _PACED_SLICE = SLICE // 10
@@ -64,65 +55,6 @@ _TOLD_MS = 1000.0
 """A warning is logged each time that so much more of real time has been lost."""
 _BATCH = 64
 """Datagrams taken from one socket before the board runs again."""
-
-
-def bind(address: str, port: int) -> socket.socket:
-    """Open a UDP socket; OSError when the address or the port is taken."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-        sock.bind((address, port))
-    except OSError:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return sock
-
-
-def loopback_addresses() -> Iterator[str]:
-    """Give loopback addresses to try, different ones in different processes.
-
-    127.0.0.1 is never among them: SpiNNMan takes that literal for a test stand-in.
-    """
-    start = os.getpid() * 7919
-    for step in range(4096):
-        number = (start + step) % (254 * 254)
-        yield f"127.53.{number // 254 + 1}.{number % 254 + 1}"
-
-
-def bind_all(first: str, boards: int, port: int = SCP_PORT) -> list[socket.socket]:
-    """Bind a port on as many addresses as there are boards; BadAddress if one is not to be had."""
-    try:
-        addresses = addresses_from(first, boards)
-    except ipaddress.AddressValueError:
-        addresses = []
-    if first in ("", "0.0.0.0", "127.0.0.1") or not addresses:
-        raise BadAddress(f"address: {first!r} (must be one such as 127.0.0.2, not 127.0.0.1)")
-    with contextlib.ExitStack() as stack:
-        sockets = []
-        for address in addresses:
-            try:
-                sockets.append(stack.enter_context(bind(address, port)))
-            except OSError as error:
-                reason = _REASONS.get(error.errno or 0, error.strerror)
-                raise BadAddress(f"address: {address}, UDP port {port} ({reason})") from error
-        stack.pop_all()
-        return sockets
-
-
-def bind_free(
-    boards: int, avoid: AbstractSet[str] = frozenset()
-) -> tuple[str, list[socket.socket]]:
-    """Bind the SCP port on free consecutive loopback addresses; give the first of them."""
-    last = None
-    for address in loopback_addresses():
-        if not avoid.isdisjoint(addresses_from(address, boards)):
-            continue
-        try:
-            return address, bind_all(address, boards)
-        except BadAddress as error:
-            last = error
-    raise BadAddress(f"no free loopback address in 127.53.0.0/16; the last one tried: {last}")
 
 
 class Server:

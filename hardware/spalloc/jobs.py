@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
+from ..addresses import bind_all, bind_free
 from ..client import SoftwareBoard
 from ..emulator.board import addresses_from
 from ..emulator.layout import XY, load_layout
 from ..errors import HardwareError
-from ..server import bind_all, bind_free
 from .machine import XYZ, Allocation, Machine, Request
 
 logger = logging.getLogger(__name__)

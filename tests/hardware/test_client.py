@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from spikingconvnet.hardware import client, server
+from spikingconvnet.hardware import addresses, client, server
 from spikingconvnet.hardware.client import SoftwareBoard, ask_version
 from spikingconvnet.hardware.constants import SCP_PORT
 from spikingconvnet.hardware.errors import BadAddress, BoardDied, UnknownBoard
@@ -176,9 +176,9 @@ def test_a_port_without_permission_is_told(monkeypatch):
     def denied(*_):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(server, "bind", denied)
+    monkeypatch.setattr(addresses, "bind", denied)
     with pytest.raises(BadAddress, match=r"127.0.0.2, UDP port 17893 \(is not permitted to this"):
-        server.bind_all("127.0.0.2", 1)
+        addresses.bind_all("127.0.0.2", 1)
 
 
 def test_the_status_is_told_when_asked(board):
@@ -205,14 +205,14 @@ def test_the_status_of_a_dead_or_hung_board_is_an_error(board, monkeypatch):
 
 
 def test_a_taken_address_is_passed_over(board, monkeypatch):
-    free = next(a for a in server.loopback_addresses() if a != board.address)
-    monkeypatch.setattr(server, "loopback_addresses", lambda: iter([board.address, free]))
-    address, [sock] = server.bind_free(1)
+    free = next(a for a in addresses.loopback_addresses() if a != board.address)
+    monkeypatch.setattr(addresses, "loopback_addresses", lambda: iter([board.address, free]))
+    address, [sock] = addresses.bind_free(1)
     with sock:
         assert (address, sock.getsockname()) == (free, (free, SCP_PORT))
-        monkeypatch.setattr(server, "loopback_addresses", lambda: iter([board.address, free]))
+        monkeypatch.setattr(addresses, "loopback_addresses", lambda: iter([board.address, free]))
         with pytest.raises(BadAddress, match=r"no free loopback .* 17893 \(is in use, perhaps"):
-            server.bind_free(1)
+            addresses.bind_free(1)
 
 
 def test_noise_on_the_socket_does_no_harm(board):
@@ -223,6 +223,6 @@ def test_noise_on_the_socket_does_no_harm(board):
 
 
 def test_nobody_there():
-    address = next(iter(server.loopback_addresses()))
+    address = next(iter(addresses.loopback_addresses()))
     with pytest.raises(ConnectionRefusedError):
         ask_version(address, 2.0)

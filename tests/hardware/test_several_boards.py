@@ -6,7 +6,7 @@ import socket
 import struct
 
 import pytest
-from spikingconvnet.hardware import server
+from spikingconvnet.hardware import addresses, server
 from spikingconvnet.hardware.client import SoftwareBoard, ask_version
 from spikingconvnet.hardware.constants import SCP_PORT, Command, Result
 from spikingconvnet.hardware.emulator.board import Board
@@ -145,10 +145,10 @@ def test_an_ethernet_chip_may_not_be_dead_or_cut_off():
 
 def test_taken_addresses_are_passed_over_together():
     taken = "127.53.77.11"
-    with server.bind(taken, SCP_PORT):
+    with addresses.bind(taken, SCP_PORT):
         with pytest.raises(BadAddress, match="is in use"):
-            server.bind_all("127.53.77.9", 3)
-        sockets = server.bind_all("127.53.77.8", 3)  # nothing was left bound
+            addresses.bind_all("127.53.77.9", 3)
+        sockets = addresses.bind_all("127.53.77.8", 3)  # nothing was left bound
     assert [sock.getsockname()[0] for sock in sockets] == [f"127.53.77.{n}" for n in (8, 9, 10)]
     for sock in sockets:
         sock.close()
@@ -251,12 +251,12 @@ def test_a_reverse_tag_opens_its_port_at_its_own_address():
         return True
 
     with SoftwareBoard(version=5, boards=3) as board:
-        addresses = server.addresses_from(board.address, 3)
+        three = addresses.addresses_from(board.address, 3)
         arg1 = 2 << 28 | 1 << 16 | 1 << 8 | 4  # reverse, set, to core 1, tag 4
         scp = encode_scp(Scp(int(Command.IPTAG), 1, arg1, 4 << 24 | 8 << 16 | 12345, 0, b""))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(5)
-            sock.connect((addresses[1], SCP_PORT))
+            sock.connect((three[1], SCP_PORT))
             sock.send(encode_datagram(Sdp(0x87, 0xFF, 0, 0xFF, 4 << 8 | 8, 0, scp)))
             assert struct.unpack_from("<H", decode_datagram(sock.recv(512)).data)[0] == Result.OK
-        assert [listens(address, 12345) for address in addresses] == [False, True, False]
+        assert [listens(address, 12345) for address in three] == [False, True, False]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import segments
-from spikingconvnet.hardware import server
+from spikingconvnet.hardware import addresses, server
 from spikingconvnet.hardware.emulator.board import Board
 from spikingconvnet.hardware.emulator.layout import load_layout
 
@@ -37,7 +37,7 @@ class Recorder:
 @contextlib.contextmanager
 def recording_board(folder: Path, version: int, count: int) -> Iterator[SimpleNamespace]:
     """Run a board; `count` segments of each program are in `folder` afterwards."""
-    address, sockets = server.bind_free(1)
+    address, sockets = addresses.bind_free(1)
     board = Board(load_layout(version), address, threads=1)
     board.translations = Recorder(board, folder, count)  # type: ignore[assignment]
     serving = server.Server(board, sockets)
