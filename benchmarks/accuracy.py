@@ -22,14 +22,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix, vstack
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from spikingconvnet import zoo
 from spikingconvnet.algorithms.waves import Waves
+from spikingconvnet.classes.fully_connected import FullyConnectedModel
 from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.single_spike import LinearSVM
-from spikingconvnet.engine import decision, features
+from spikingconvnet.engine import decision, features, winner_take_all
 from spikingconvnet.engine.layers import ConvTrainer
 from spikingconvnet.engine.network import Network
 from spikingconvnet.utilities import datasets
@@ -37,6 +39,8 @@ from spikingconvnet.utilities import datasets
 SEEDS = 3
 QUICK = 10_000, 2_000
 """Training and test images with --quick."""
+PART = 5000
+"""Images whose spikes are counted together."""
 CONTROLS = ("untrained", "shuffled")
 
 
@@ -49,12 +53,21 @@ class Row(NamedTuple):
     aim: float
 
 
+class Images(NamedTuple):
+    """Hold the training images, their labels, and the test images."""
+
+    train: np.ndarray
+    labels: np.ndarray
+    test: np.ndarray
+
+
 ROWS = {
     "goupy2023": Row("goupy2023", "mnist", 98.6, 98.8),
     "goupy2023_ttfs": Row("goupy2023_ttfs", "mnist", 98.6, 98.8),
     "wide": Row("wide", "mnist", 99.0, 99.2),
     "joined": Row("joined", "mnist", 99.4, 99.5),
     "mozafari2018": Row("mozafari2018_fast", "mnist", 95.0, 97.2),
+    "fully_connected": Row("fully_connected", "mnist", 90.0, 95.0),
     "fashion": Row("joined", "fashion-mnist", 88.0, 91.0),
     "fashion_svm": Row("joined_svm", "fashion-mnist", 88.0, 91.0),
 }
@@ -110,22 +123,52 @@ def answers(model: HostModel, train: Waves, labels: np.ndarray, test: Waves, see
     return trainer.predict(test)
 
 
+def convolutional(model: HostModel, data: Images, seed: int, kind: str) -> np.ndarray:
+    """Return what a network with a read-out answers to the test images."""
+    shape = data.train.shape[1:]
+    network = Network(model, shape, kernels(model, data.train, seed, kind))
+    seen, _ = network.run(data.train)
+    asked, _ = network.run(data.test)
+    return np.asarray(answers(model, seen, data.labels, asked, seed))
+
+
+def fully_connected(model: FullyConnectedModel, data: Images, seed: int, kind: str) -> np.ndarray:
+    """Return what neurons answer that vote as they fired at the training images."""
+    rng = np.random.default_rng([seed, 1])
+    pixels = data.train[0].size
+    network = winner_take_all.WinnerTakeAll(model.encoder, model.layer, pixels, rng)
+    gaps = winner_take_all.spike_gaps(model.encoder, data.train)
+    if kind != "untrained":
+        for _ in range(model.layer.epochs):
+            network.train(gaps, rng.permutation(len(gaps)))
+    if kind == "shuffled":
+        shuffled = rng.permuted(network.weights, axis=1)
+        network.restore({**network.state(), "weights": shuffled})
+
+    def spikes(gaps: np.ndarray) -> Any:
+        parts = range(0, len(gaps), PART)
+        return vstack([csr_matrix(network.respond(gaps[at : at + PART])) for at in parts], "csr")
+
+    classes = int(data.labels.max()) + 1
+    votes = winner_take_all.shares_of_neurons(spikes(gaps), data.labels, classes)
+    counts = spikes(winner_take_all.spike_gaps(model.encoder, data.test))
+    return winner_take_all.class_scores(counts, votes, True).argmax(axis=1)
+
+
 def run(row: Row, seed: int, kind: str, quick: bool) -> Result:
     """Train and test once, in a process of its own."""
-    data = datasets.load(row.dataset)
-    model = zoo.load(row.model)
-    assert isinstance(model, HostModel)
-    train, test = QUICK if quick else (len(data.train_images), len(data.test_images))
+    held = datasets.load(row.dataset)
+    model: Any = zoo.load(row.model)
+    train, test = QUICK if quick else (len(held.train_images), len(held.test_images))
+    labels = held.train_labels[:train].astype(np.int64)
+    data = Images(held.train_images[:train], labels, held.test_images[:test])
     clock, busy = time.perf_counter(), time.process_time()
-    images, shape = data.train_images[:train], data.train_images.shape[1:]
-    network = Network(model, shape, kernels(model, images, seed, kind))
-    labels = data.train_labels[:train].astype(np.int64)
-    seen, _ = network.run(images)
-    asked, _ = network.run(data.test_images[:test])
-    found = answers(model, seen, labels, asked, seed)
-    right = 100 * float(np.mean(found == data.test_labels[:test]))
+    answer = fully_connected if isinstance(model, FullyConnectedModel) else convolutional
+    found = answer(model, data, seed, kind)
+    seconds, processor = time.perf_counter() - clock, time.process_time() - busy
+    right = 100 * float(np.mean(found == held.test_labels[:test]))
     gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return Result(right, time.perf_counter() - clock, time.process_time() - busy, gib)
+    return Result(right, seconds, processor, gib)
 
 
 def in_own_process(*arguments: Any) -> Result:
