@@ -228,6 +228,7 @@ class SoftwareBoard:
         except OSError:
             answer = None
         if answer is None:
+            self._check_process()  # it may have ended meanwhile
             raise BoardDied(
                 f"the software board at {self.address} does not answer within {_ANSWER_S:.0f} s"
             )

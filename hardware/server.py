@@ -159,6 +159,8 @@ class Server:
         executed = self._board.core.executed
         self._keep_pace()
         busy = self._board.run(_PACED_SLICE if self._paced else SLICE)
+        if self._paced is None:
+            self._keep_pace()  # before what the host sends when it hears that this has begun
         if self._board.core.simulates or self._board.time_ms > before:
             self.summary["busy_s"] += time.perf_counter() - wall
             self.summary["cpu_s"] += time.process_time() - cpu

@@ -46,12 +46,15 @@ def add_options(parser: Any) -> None:
     )
     add("--fault", metavar="NAME", help="what is wrong with the board (see docs/board.md)")
     add("--enforce-timing", action="store_true", help="let work take time, as on a real board")
+    code = parser.add_mutually_exclusive_group().add_argument
+    code("--no-translate", action="store_true", help="interpret all ARM code: slower, same results")
+    code("--translations", metavar="FOLDER", help="where translated code is kept")
     add("--spalloc", action="store_true", help="lend --boards (default: 12) SpiNN-5 to jobs")
 
 
 OPTIONS = (
     *("spin", "boards", "wrap", "dead", "unbooted", "address", "threads", "log"),
-    *("real_time", "fault", "enforce_timing", "spalloc"),
+    *("real_time", "fault", "enforce_timing", "no_translate", "translations", "spalloc"),
 )
 _OF_SPALLOC = {"boards", "unbooted", "address", "spalloc"}
 
@@ -71,6 +74,7 @@ def chosen(options: argparse.Namespace, version: int = 5, log: Path | None = Non
         "real_time": options.real_time,
         "fault": options.fault,
         "enforce_timing": options.enforce_timing or None,
+        "translate": False if options.no_translate else options.translations,
     }
     return {name: value for name, value in asked.items() if value is not None}
 

@@ -1,5 +1,6 @@
 """The board in a terminal: what it says, what it refuses, and how it ends."""
 
+import argparse
 import contextlib
 import os
 import re
@@ -87,6 +88,10 @@ def test_the_summary_has_a_verdict():
         (["--log", "/no/such/log"], "--log: /no/such/log (No such file or directory; must be"),
         (["--fault", "tired"], "fault: 'tired' (must be one of silent"),
         (["--spalloc", "--dead", "x"], "--dead: not with --spalloc (it lends plain SpiNN-5)"),
+        (
+            ["--translations", "x", "--no-translate"],
+            "argument --no-translate: not allowed with argument --translations (see --help)",
+        ),
         (["--speed", "3"], "unrecognized arguments: --speed 3 (see --help)"),
     ],
 )
@@ -101,6 +106,20 @@ def test_options_of_the_board_are_for_the_board_alone(command):
     assert done.code == 0
     done = command("--mode", "info", "--enforce-timing")
     assert (done.code, done.err) == (2, "error: --enforce-timing: not with --mode info\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], {}),
+        (["--no-translate"], {"translate": False}),
+        (["--translations=x"], {"translate": "x"}),
+    ],
+)
+def test_translation_can_be_switched_off_or_kept_elsewhere(words, expected):
+    parser = argparse.ArgumentParser()
+    console.add_options(parser)
+    assert console.chosen(parser.parse_args(words), version=3) == {"version": 3} | expected
 
 
 class Served:

@@ -1,11 +1,10 @@
 """READ, WRITE and FILL of memory, by the monitor and by an idle core.
 
-A request is an address, a number of bytes and a unit: 0 bytes, 1 half-words, 2 words. As on the
-ARM968, an address that is no multiple of its unit is rounded down, and an unaligned word is read
-rotated, its low byte first. A length that is no multiple of the unit moves whole units only; the
-answer to READ is still as long as was asked, and ends in what the firmware's message buffer held
-there: the request. Sources: spinnaker_tools `sark/sark_base.c`, `scamp/scamp-cmd.c`; ARM DDI 0100,
-A2.7.
+A request is an address, a number of bytes and a unit: 0 bytes, 1 half-words, 2 words. An address
+that is no multiple of its unit is refused: the firmware's own code would take a data abort there.
+A length that is no multiple of the unit moves whole units only; the answer to READ is still as long
+as was asked, and ends in what the firmware's message buffer held there: the request. Sources:
+spinnaker_tools `sark/sark_base.c`, `sark/sark_alib.s`, `scamp/scamp-cmd.c`.
 """
 
 from __future__ import annotations
@@ -71,13 +70,10 @@ def read(memory: Readable, address: int, length: int, unit: int, request: Scp) -
     """Read `length` bytes; `request` is what the buffer of the answer held before."""
     if length > c.SDP_DATA or unit > WORD:
         raise Refused(Result.ARGUMENT)
-    offset = address & (1 << unit) - 1
-    if not offset and not length & (1 << unit) - 1:
-        return memory.read(address, length)
-    size = length >> unit << unit
-    data = memory.read(address - offset, size)
-    if offset and unit == WORD:
-        data = b"".join(data[i + offset : i + 4] + data[i : i + offset] for i in range(0, size, 4))
+    size = _whole(address, length, unit)
+    data = memory.read(address, size)
+    if size == length:
+        return data
     held = struct.pack("<3I", request.arg1, request.arg2, request.arg3) + request.payload
     return data + held.ljust(c.SDP_DATA, b"\0")[size:length]
 
@@ -88,12 +84,20 @@ def write(memory: Readable, address: int, length: int, unit: int, data: bytes) -
         raise Refused(Result.ARGUMENT)
     if len(data) < length:
         raise Refused(Result.LENGTH)
-    memory.write(address >> unit << unit, data[: length >> unit << unit])
+    memory.write(address, data[: _whole(address, length, unit)])
 
 
 def fill(memory: Readable, address: int, word: int, length: int) -> None:
     """Write a word over `length` bytes, whole words only."""
-    words = length // 4
-    if words * 4 > _LARGEST_FILL:
+    size = _whole(address, length, WORD)
+    if size > _LARGEST_FILL:
         raise Refused(Result.ARGUMENT)
-    memory.write(address & ~3, struct.pack("<I", word) * words)
+    memory.write(address, struct.pack("<I", word) * (size // 4))
+
+
+def _whole(address: int, length: int, unit: int) -> int:
+    """Give how many bytes of whole units there are; refuse to move any that are not aligned."""
+    size = length >> unit << unit
+    if size and address & (1 << unit) - 1:
+        raise Refused(Result.ARGUMENT)
+    return size

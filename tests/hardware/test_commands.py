@@ -83,6 +83,11 @@ CASES = [
 KINDER = [
     # What the firmware would not survive, or would do with what its buffer happens to hold.
     (Command.READ, (0x90000000, 4, 2), b"", ARG),
+    (Command.READ, (FREE + 2, 4, 2), b"", ARG),
+    (Command.READ, (FREE + 1, 2, 1), b"", ARG),
+    (Command.WRITE, (FREE + 1, 4, 2), b"word", ARG),
+    (Command.WRITE, (FREE + 3, 4, 1), b"word", ARG),
+    (Command.FILL, (FREE + 1, 0, 8), b"", ARG),
     (Command.WRITE, (FREE, 8, 2), b"word", LEN),
     (Command.LINK_WRITE, (FREE, 8, EAST), b"word", LEN),
     (Command.FFD, (0x3F << 24, 0x100, FREE), b"word", LEN),
@@ -123,14 +128,14 @@ def test_what_the_firmware_would_not_survive(ask, command, arguments, data, code
 # --- memory -------------------------------------------------------------------------------------
 
 
-def test_unaligned_words_are_read_rotated_and_written_below(ask):
+def test_units_lie_at_their_multiples(ask):
     ask.ok(Command.WRITE, FREE, 8, 0, b"abcdefgh")
-    assert ask.ok(Command.READ, FREE + 1, 8, 2) == b"bcdafghe"
-    assert ask.ok(Command.READ, FREE + 3, 4, 2) == b"dabc"
-    assert ask.ok(Command.READ, FREE + 3, 4, 1) == b"cdef"
-    ask.ok(Command.WRITE, FREE + 2, 4, 2, b"WXYZ")
-    ask.ok(Command.WRITE, FREE + 5, 2, 1, b"12")
-    assert ask.ok(Command.READ, FREE, 8, 0) == b"WXYZ12gh"
+    assert ask.ok(Command.READ, FREE + 1, 5, 0) == b"bcdef"
+    assert ask.ok(Command.READ, FREE + 2, 4, 1) == b"cdef"
+    ask.ok(Command.WRITE, FREE + 2, 2, 1, b"12")
+    for command, unit in ((Command.WRITE, 2), (Command.FILL, 8)):
+        assert ask(command, FREE + 2, 4, unit, b"WXYZ") == (ARG, b"")
+    assert ask.ok(Command.READ, FREE, 8, 0) == b"ab12efgh"
 
 
 def test_what_is_no_whole_unit_is_not_moved(ask):

@@ -45,13 +45,14 @@ FAULT = FREE_ITCM + 4 * len(PROLOGUE)
 PSR = 0x60000092
 """Those flags in interrupt mode, with normal interrupts off."""
 FAULTS = {
-    "RESET": ((0xE1A0E00F, 0xE3A0F000), FAULT + 8),  # mov lr, pc; mov pc, #0
-    "UNDEF": ((0xE7F000F0,), FAULT + 4),
-    "SVC": ((0xEF000000,), FAULT + 4),
-    "PABT": ((0xE12FFF10,), NOWHERE + 4),  # bx r0
-    "DABT": ((0xE5901000,), FAULT + 8),  # ldr r1, [r0]
+    "RESET": ("RESET", (0xE1A0E00F, 0xE3A0F000), FAULT + 8),  # mov lr, pc; mov pc, #0
+    "UNDEF": ("UNDEF", (0xE7F000F0,), FAULT + 4),
+    "SVC": ("SVC", (0xEF000000,), FAULT + 4),
+    "PABT": ("PABT", (0xE12FFF10,), NOWHERE + 4),  # bx r0
+    "DABT": ("DABT", (0xE5901000,), FAULT + 8),  # ldr r1, [r0]
+    "not aligned": ("DABT", (0xE5821000,), FAULT + 8),  # str r1, [r2], where r2 is 2
 }
-"""SpiNNMan's name of the error -> code that leads to it, and the link register then."""
+"""A label -> SpiNNMan's name of the error, code that leads to it, and the link register then."""
 
 
 def words(*values: int) -> bytes:
@@ -144,7 +145,7 @@ def usual(known_run, board_process, spynnaker_on) -> Any:
 
 def divert_all() -> None:
     """Let each core run into the fault after which its population is called."""
-    for name, (code, _) in FAULTS.items():
+    for name, (_, code, _) in FAULTS.items():
         divert(name, code)
 
 
@@ -161,16 +162,16 @@ def test_every_fault_is_told_with_its_registers(
         well = placed("well")
     (states,) = found
     assert len(states) == len(FAULTS) and not states.is_core(well.x, well.y, well.p)
-    for name, (_, link) in FAULTS.items():
+    for name, (error, _, link) in FAULTS.items():
         place = cores[name]
         info = states.get_cpu_info(place.x, place.y, place.p)
-        assert (info.state.name, info.run_time_error.name) == ("RUN_TIME_EXCEPTION", name)
+        assert (info.state.name, info.run_time_error.name) == ("RUN_TIME_EXCEPTION", error)
         first = 1 if name == "RESET" else NOWHERE  # SARK puts the code of this error there
         assert list(info.registers) == [first, 1, 2, 3, 4, 5, 6, 7]
         assert (info.processor_state_register, info.link_register) == (PSR, link)
         assert c.DTCM_BASE < info.stack_pointer < c.DTCM_BASE + c.DTCM_SIZE
         at = f"{place.x}:{place.y}:{place.p} (ph: {place.p})"
-        assert f"{at} in state RUN_TIME_EXCEPTION:{name}" in caplog.text
+        assert f"{at} in state RUN_TIME_EXCEPTION:{error}" in caplog.text
         assert f"LR={link}" in caplog.text
         iobuf = f"*/run_1/**/iobuf_for_chip_{place.x}_{place.y}_processor_id_{place.p}.txt"
         (text,) = (path.read_text() for path in (tmp_path / "reports").glob(iobuf))

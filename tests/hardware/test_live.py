@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from spikingconvnet.hardware.addresses import bind_free
 from spikingconvnet.hardware.client import SoftwareBoard
+from spikingconvnet.hardware.emulator.board import Board
+from spikingconvnet.hardware.emulator.layout import load_layout
 from spikingconvnet.hardware.packets import Sdp, encode_datagram
-from spikingconvnet.hardware.server import is_for_program
+from spikingconvnet.hardware.server import Server, is_for_program
 
 CELLS = 5
 
@@ -67,6 +72,37 @@ def test_injections_keep_their_distance(board_process, spynnaker_on):
     assert meant.min() >= 20
     assert np.median(np.abs(np.diff(fired) - meant)) <= 5
     assert abs(fired[-1] - fired[0] - meant.sum()) <= 50
+
+
+class Halting(Server):
+    """Is held up just after it has said that a simulation begins."""
+
+    halted = False
+
+    def _send(self) -> None:
+        super()._send()
+        if self._board.core.simulates and not self.halted:
+            self.halted = True
+            time.sleep(0.1)
+
+
+def test_spikes_that_come_before_the_first_tick_wait_for_it(spynnaker_on):
+    address, sockets = bind_free(1)
+    serving = Halting(Board(load_layout(3), address, threads=1), sockets)
+    thread = threading.Thread(target=serving.serve)
+    thread.start()
+    try:
+        board = SimpleNamespace(address=address, version=3)
+        with spynnaker_on(board) as sim, linked(sim, send_labels=["in"]) as link:
+            link.add_start_resume_callback("in", lambda label, link: link.send_spike("in", 0))
+            source = injector(sim, link)
+            sim.run(200)
+            (fired,) = times(source)
+    finally:
+        serving.stop()
+        thread.join()
+        serving.close()
+    assert serving.halted and 0 <= fired < 200
 
 
 def test_time_does_not_run_ahead_while_spikes_come_out(board_process, spynnaker_on):

@@ -7,8 +7,8 @@
  *      instructions; in the latter case it takes part in the next round too. If all of them have
  *      a running timer, as cores of a simulation have, they first run apart from each other, on
  *      as many threads as there are, up to the first use of something that the chip shares
- *      (system RAM, router, system controller, and of SDRAM what sharing.c says), and then from
- *      there one after another.
+ *      (router, system controller, and of its memory what sharing.c says), and then from there
+ *      one after another.
  *   2. The packets that they sent are routed, core by core in the order of their numbers.
  *   3. Cores that have received packets but are not ready, or yield, are shown some of them.
  *   4. If now no core is ready but those that yield because they poll their timer (timer.c), time

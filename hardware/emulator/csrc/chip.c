@@ -83,8 +83,8 @@ static bool leaves_no_trace(unsigned part, uint32_t offset, bool write) {
     return write ? part == TIMER && offset == 0x0c : (part & ~0x10u) == ROUTER && offset == 0x04;
 }
 
-/* What a core may not do while it runs apart from the others: use what the chip shares, except
- * SDRAM. A DMA transfer is described by what is written. */
+/* What a core may not do while it runs apart from the others: use the registers that the chip
+ * shares, and some transfers (sharing.c). A DMA transfer is described by what is written. */
 static bool is_shared(core_t *core, unsigned part, uint32_t offset, const uint32_t *written) {
     if (chip_part(part << 24) >= PL340)
         return !leaves_no_trace(part, offset, written != NULL);

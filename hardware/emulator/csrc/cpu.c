@@ -12,7 +12,7 @@
  *   PACK writes them to cpu->cpsr before anything that may look there; the rest of cpu->cpsr, mode
  *   and Q included, is always true.
  * - DTCM and SDRAM are reached inline by one aligned-and-inside test.  All else (ITCM, system RAM,
- *   peripherals, unaligned words) goes through cpu_load and cpu_store, with `ip` and flags
+ *   peripherals, what is not aligned) goes through cpu_load and cpu_store, with `ip` and flags
  *   published first, and looks at interrupts, stop and abort afterwards.
  * - Base registers are written after the access, so that an aborted transfer leaves them alone.
  * - Code outside ITCM is decoded into a single record each time it is executed, followed by one
@@ -231,6 +231,7 @@ void cpu_reset(cpu_t *cpu, uint32_t r0, uint32_t cpsr, uint32_t pc) {
     memset(cpu->bank_fiq, 0, sizeof cpu->bank_fiq);
     memset(cpu->spsr, 0, sizeof cpu->spsr);
     cpu->irq = cpu->fiq = cpu->stop = cpu->aborted = 0;
+    cpu->control = 0;
     cpu->fault_address = cpu->fault_instruction = 0;
     cpu->r[0] = r0;
     cpu->r[15] = pc;
@@ -399,7 +400,7 @@ void cpu_defer(cpu_t *cpu) { cpu->aborted = CPU_PUT_OFF; }
 #define FOR_LIST(i, at) \
     for (uint32_t list = ip->imm, at = 0, i; list && (i = (uint32_t)__builtin_ctz(list), 1); \
          at++, list &= list - 1)
-#define BLOCK_ADDRESS ((R(rn) + 4 * (uint32_t)(int8_t)ip->rs) & ~3u)
+#define BLOCK_ADDRESS (R(rn) + 4 * (uint32_t)(int8_t)ip->rs)
 #define BLOCK_REBASE R(rn) += 4 * (uint32_t)(int8_t)ip->rm
 #define LOAD_BLOCK \
     uint32_t values[16]; \
@@ -678,8 +679,8 @@ exchange_attending: /* to pc, after an access that may have moved the interrupt 
 L_LDRD: {
     ADDRESS_ANY;
     uint32_t values[2];
-    if (UNLIKELY(!cpu_block(cpu, address & ~3u, 2))) PUBLISH;
-    cpu_load_block(cpu, address & ~3u, 2, values);
+    if (UNLIKELY(!cpu_block(cpu, address, 2))) PUBLISH;
+    cpu_load_block(cpu, address, 2, values);
     CHECK_ABORT;
     REBASE_ANY;
     R(rd) = values[0];
@@ -690,8 +691,8 @@ L_LDRD: {
 L_STRD: {
     ADDRESS_ANY;
     uint32_t values[2] = {R(rd), cpu->r[ip->rd + 1]};
-    if (UNLIKELY(!cpu_block(cpu, address & ~3u, 2))) PUBLISH;
-    cpu_store_block(cpu, address & ~3u, 2, values);
+    if (UNLIKELY(!cpu_block(cpu, address, 2))) PUBLISH;
+    cpu_store_block(cpu, address, 2, values);
     CHECK_ABORT;
     REBASE_ANY;
     CHECK_LINES;
@@ -835,7 +836,10 @@ L_MSR:
     CHECK_LINES;
     NEXT;
 L_MRC:
-    R(rd) = ip->imm;
-    if (ip->rd == 15) FLAGS_FROM(ip->imm);
+    R(rd) = ip->rn ? cpu->control : ip->imm;
+    if (ip->rd == 15) FLAGS_FROM(R(rd));
+    NEXT;
+L_MCR:
+    cpu->control = R(rd) & CPU_CONTROL_BITS;
     NEXT;
 }

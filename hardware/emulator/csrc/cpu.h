@@ -33,13 +33,24 @@ typedef void (*cpu_write_fn)(cpu_t *, uint32_t address, uint32_t value, int size
 
 enum { CPU_BANKS = 6 }; /* user and system, FIQ, IRQ, supervisor, abort, undefined */
 
+/* The control register, c1 of coprocessor 15: the bits that SARK's start-up code (sark_alib.s) gives
+ * a meaning to, at the places that the ARM Architecture Reference Manual (DDI 0100) has for them.
+ * ALIGNED: words and half-words that are not aligned are data aborts. */
+enum {
+    CPU_CONTROL_ALIGNED = 1 << 1,
+    CPU_CONTROL_BITS = CPU_CONTROL_ALIGNED | 1 << 2 /* DTCM */ | 1 << 3 /* write buffer */ |
+                       1 << 7 /* big-endian */ | 1 << 12 /* ITCM */ | 1 << 13 /* high vectors */ |
+                       1 << 15 /* loads of r15 do not switch to Thumb */,
+};
+
 struct cpu {
     uint32_t r[16]; /* the current mode's */
     uint32_t cpsr;
     uint8_t irq, fiq; /* interrupt lines, 0 or not 0 */
     uint8_t stop;     /* asks cpu_run to return CPU_STOPPED after the instruction; that clears it */
     uint8_t aborted;  /* set by cpu_abort and cpu_defer */
-    uint8_t isolated; /* system RAM is not to be touched: cpu_run returns CPU_DEFERRED instead */
+    uint8_t isolated; /* for the owner alone: what its callbacks have to put off */
+    uint32_t control; /* coprocessor 15's, CPU_CONTROL_*; of these only ALIGNED does something */
     uint8_t *itcm, *dtcm, *sdram, *sysram;
     uint64_t instructions; /* executed since cpu_init; a Thumb BL or BLX pair is two */
     uint64_t stalls; /* cycles beyond one an instruction: cpu_run_timed counts both as instructions */
@@ -88,7 +99,8 @@ enum cpu_exit {
 int cpu_init(cpu_t *); /* 0, or -1 when memory is short */
 void cpu_free(cpu_t *);
 
-/* Start a program: clears registers, banks, lines and decoded records; `instructions` goes on. */
+/* Start a program: clears registers (`control` too), banks, lines and decoded records; `instructions`
+ * goes on. */
 void cpu_reset(cpu_t *, uint32_t r0, uint32_t cpsr, uint32_t pc);
 
 /* Run at most about `budget` instructions: it is compared at taken branches only.

@@ -251,18 +251,23 @@ static int branch(decoding_t *d, uint32_t w) {
     return near_or_far(d, target, OP_B_EQ + (int)d->condition, OP_B_FAR, 0);
 }
 
+/* Registers of coprocessor 15: opcode 1, CRn, opcode 2, CRm. */
+enum { CP15_ID = 0, CP15_CONTROL = 1 << 16, CP15_WAIT = 7 << 16 | 4 << 5 };
+
 static int coprocessor(decoding_t *d, uint32_t w) {
     record_t *r = d->record;
     if (BITS(w, 24, 4) == 15) return OP_SWI;
     if (BITS(w, 24, 4) != 14 || !BIT(w, 4) || BITS(w, 8, 4) != 15) return OP_UNDEFINED;
+    uint32_t which = w & 0x00ef00efu;
     r->rd = BITS(w, 12, 4);
+    r->rn = which == CP15_CONTROL;
     if (BIT(w, 20)) {
-        r->imm = BITS(w, 16, 4) || BITS(w, 0, 4) || BITS(w, 5, 3)
-                     ? 0
-                     : 0x41059680u; /* c0,c0,0: ARM Ltd, 5TE, 968 */
+        r->imm = which == CP15_ID ? 0x41059680u : 0; /* ARM Ltd, 5TE, 968 */
         return OP_MRC;
     }
-    return (w & 0x00ef0fffu) == 0x00070f90u ? OP_WAIT : OP_NOP;
+    if (!r->rn) return which == CP15_WAIT ? OP_WAIT : OP_NOP;
+    reads(d, r->rd);
+    return OP_MCR;
 }
 
 static int unconditional(decoding_t *d, uint32_t w) {

@@ -1,5 +1,5 @@
 /* Memory access of a core by way of its owner, where the inline paths of cpu.c and of translated
- * code do not reach: ITCM, system RAM, peripherals, words that are not aligned. */
+ * code do not reach: ITCM, system RAM, peripherals, what is not aligned. */
 #include <string.h>
 
 #include "cpu_ops.h"
@@ -10,7 +10,17 @@ static void note_abort(cpu_t *cpu, uint32_t address) {
     cpu->fault_address = address;
 }
 
+/* Whether an access is refused because it is not aligned: that is a data abort. LDRD and STRD are
+ * two words. */
+static int refuses(cpu_t *cpu, uint32_t address, int size) {
+    if (!(address & (uint32_t)(size - 1)) || !(cpu->control & CPU_CONTROL_ALIGNED)) return 0;
+    cpu_abort(cpu);
+    note_abort(cpu, address);
+    return 1;
+}
+
 uint32_t cpu_load(cpu_t *cpu, uint32_t address, int size) {
+    if (refuses(cpu, address, size)) return 0;
     uint32_t aligned = address & ~(uint32_t)(size - 1), value = 0;
     const uint8_t *at = cpu_ram(cpu, aligned);
     if (at)
@@ -22,6 +32,7 @@ uint32_t cpu_load(cpu_t *cpu, uint32_t address, int size) {
 }
 
 void cpu_store(cpu_t *cpu, uint32_t address, uint32_t value, int size) {
+    if (refuses(cpu, address, size)) return;
     uint32_t aligned = address & ~(uint32_t)(size - 1);
     uint8_t *at = cpu_ram(cpu, aligned);
     if (size < 4) value &= (1u << 8 * size) - 1;
@@ -35,6 +46,8 @@ void cpu_store(cpu_t *cpu, uint32_t address, uint32_t value, int size) {
 
 /* LDM and STM by way of an array; a load that aborts leaves the array to be ignored. */
 void cpu_load_block(cpu_t *cpu, uint32_t address, int words, uint32_t *values) {
+    if (refuses(cpu, address, 4)) return;
+    address &= ~3u;
     const uint8_t *at = cpu_block(cpu, address, (uint32_t)words);
     if (at)
         memcpy(values, at, 4 * (size_t)words);
@@ -44,6 +57,8 @@ void cpu_load_block(cpu_t *cpu, uint32_t address, int words, uint32_t *values) {
 }
 
 void cpu_store_block(cpu_t *cpu, uint32_t address, int words, const uint32_t *values) {
+    if (refuses(cpu, address, 4)) return;
+    address &= ~3u;
     uint8_t *at = cpu_block(cpu, address, (uint32_t)words);
     if (at)
         memcpy(at, values, 4 * (size_t)words);

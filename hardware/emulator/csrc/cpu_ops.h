@@ -13,6 +13,7 @@
  *                    or rm by imm
  *   LDM, STM         rn, imm = register list, rd = its length, rs = first address - base and
  *                    rm = new base - base, in signed words
+ *   MRC              rn: of the control register; else imm is the value
  *   near branches    imm = distance in bytes from the following record; BL: second = return address
  */
 #ifndef SPIKINGCONVNET_CPU_OPS_H
@@ -69,7 +70,7 @@ enum { MODE_PRE = 1, MODE_WRITEBACK = 2, MODE_REGISTER = 4, MODE_SUBTRACT = 8 };
     X(LDM) X(STM) X(LDM_PC) X(LDM_USER) X(STM_USER) X(LDM_RETURN) \
     X(MUL) X(MULS) X(MLA) X(MLAS) X(UMULL) X(UMLAL) X(SMULL) X(SMLAL) \
     X(SMLAxy) X(SMLAWy) X(SMULWy) X(SMLALxy) X(SMULxy) X(QADD) X(QSUB) X(QDADD) X(QDSUB) X(CLZ) \
-    X(MRS) X(MSR) X(MRC) X(WAIT) X(NOP) X(SWI) X(BKPT) X(UNDEFINED) X(OUTSIDE) \
+    X(MRS) X(MSR) X(MRC) X(MCR) X(WAIT) X(NOP) X(SWI) X(BKPT) X(UNDEFINED) X(OUTSIDE) \
     X(NATIVE)
 
 #define OPERATION_NUMBER(name) OP_##name,
@@ -86,8 +87,9 @@ static inline uint8_t *cpu_ram(const cpu_t *cpu, uint32_t address) {
     return 0;
 }
 
-/* Memory by way of the owner where it must be (cpu_memory.c): a word that is not aligned comes
- * rotated, half-words lose their lowest bit. Look at cpu->aborted and cpu_attention afterwards. */
+/* Memory by way of the owner where it must be (cpu_memory.c). If the control register says so, what
+ * is not aligned is a data abort; else a word comes rotated, half-words and blocks lose their lowest
+ * bits. Look at cpu->aborted and cpu_attention afterwards. */
 enum { CPU_ABORTED = 1, CPU_NOTED, CPU_PUT_OFF }; /* cpu->aborted: what has become of an access */
 uint32_t cpu_load(cpu_t *cpu, uint32_t address, int size);
 void cpu_store(cpu_t *cpu, uint32_t address, uint32_t value, int size);
@@ -98,10 +100,11 @@ static inline uint32_t cpu_rotate(uint32_t value, uint32_t by) {
     return by & 31 ? value >> (by & 31) | value << (32 - (by & 31)) : value;
 }
 
-/* `words` consecutive words of DTCM or SDRAM, or null. */
+/* `words` consecutive and aligned words of DTCM or SDRAM, or null. */
 static inline uint8_t *cpu_block(const cpu_t *cpu, uint32_t address, uint32_t words) {
-    if (address - 0x400000u <= CPU_DTCM_SIZE - 4 * words) return cpu->dtcm + (address - 0x400000u);
-    if ((address & 0xe8000000u) == 0x60000000u &&
+    uint32_t inside = address - 0x400000u; /* rotated, what is not aligned is large */
+    if (cpu_rotate(inside, 2) <= CPU_DTCM_SIZE / 4 - words) return cpu->dtcm + inside;
+    if ((address & 0xe8000003u) == 0x60000000u &&
         (address & (CPU_SDRAM_SIZE - 1)) <= CPU_SDRAM_SIZE - 64)
         return cpu->sdram + (address & (CPU_SDRAM_SIZE - 1));
     return 0;

@@ -1,15 +1,17 @@
 /* Which cores of a chip transfer to and from which pages of its SDRAM.
  *
- * Cores that run apart from each other (board.c) use SDRAM, and what they find there must not depend
- * on which of them is faster. So a transfer is put off, as any use of what the chip shares, until
- * the cores run one after another, unless
+ * Cores that run apart from each other (board.c) use SDRAM and system RAM, and what they find there
+ * must not depend on which of them is faster. So a transfer is put off, as any use of what the chip
+ * shares, until the cores run one after another, unless
  *   - it reads, and its core has read the page before or no other has ever written to it, or
  *   - it writes, and its core has written to the page before and no other has ever used it.
  * Cores enter the list of a page's writers only while they run one after another. A core that reads
  * what another one writes in the same round therefore finds what was there before, as on the chip,
  * where neurons fetch their input at the beginning of a tick and the cores of split populations
  * write theirs later. Loads and stores are not watched: in none of the networks of
- * tests/hardware/test_every_binary.py do they reach what another core writes in the same round.
+ * tests/hardware/test_every_binary.py do they reach what another core writes in the same round. In
+ * system RAM cores write to their own blocks, and read what the monitor writes between rounds; for
+ * its message buffers they take a lock first, which is in the system controller.
  */
 #include "board.h"
 

@@ -2,7 +2,8 @@
 
 The interpreter runs every program at first. When one has executed ENOUGH instructions and has no
 translation in the user's cache, a process of low priority makes one; the board looks for its file
-now and then. What becomes of all this changes how fast the board is, and nothing else.
+now and then. That process ends with the board, however the board ends: its standard input is a pipe
+from the board. What becomes of all this changes how fast the board is, and nothing else.
 """
 
 from __future__ import annotations
@@ -96,9 +97,9 @@ class Translations:
         self._works = False
         logger.info("all code is interpreted: %s", why)
 
-    def _stop_making(self, why: str) -> None:
+    def _stop_making(self, why: str, level: int = logging.INFO) -> None:
         self._makes = False
-        logger.info("no more code is translated: %s", why)
+        logger.log(level, "no more code is translated: %s", why)
 
     def _executed(self, program: _Program) -> int:
         return sum(self._core.core_state(*core)["instructions"] for core in program.cores)
@@ -109,8 +110,12 @@ class Translations:
         return self._executed(program) >= ENOUGH
 
     def _find(self, program: _Program) -> None:
-        translation = cache.read(cache.path_of(self._folder, program.name))
+        path = cache.path_of(self._folder, program.name)
+        translation = cache.read(path)
         if translation is None:
+            return
+        if not translation.fits(program.data):
+            logger.warning("%s: of another program, not used", path)
             return
         try:
             program.number = self._core.add_translation(
@@ -142,16 +147,17 @@ class Translations:
             "path": str(cache.path_of(self._folder, program.name)),
         }
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            cache.check_folder(self._folder)
             self._process, self._made = _spawn(request), program
         except OSError as error:
-            self._stop_making(str(error))
+            self._stop_making(str(error), logging.WARNING)
 
     def _finish(self) -> None:
         process, program = self._process, self._made
         self._process = None
         if process is None or program is None:
             return
+        process.communicate()
         self._find(program)
         program.hopeless = program.number is None
         if program.hopeless:
@@ -166,12 +172,15 @@ def _differences(before: bytes, after: bytes) -> list[int]:
 
 
 def _spawn(request: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start a translator of low priority."""
+    """Start a translator of low priority, out of reach of a terminal's Ctrl-C."""
+    python = ["nice", "-n", str(_NICE), sys.executable, "-m", __package__ or "translator"]
     with tempfile.TemporaryFile() as file:
         file.write(json.dumps(request).encode())
         file.seek(0)
         return subprocess.Popen(
-            ["nice", "-n", str(_NICE), sys.executable, "-m", __package__ or "translator"],
-            stdin=file,
+            [*python, "--request", str(file.fileno())],
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
+            pass_fds=[file.fileno()],
+            start_new_session=True,
         )

@@ -2,7 +2,8 @@
 
     "SNCT" | u32 lengths of code, entries, needs, image | blake2b-16 of the rest | those four parts
 
-A file that is damaged, or made by another version or for another processor, is not used.
+A file that is damaged, or made by another version or for another processor, is not used. One that
+is being written has another name.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import platform
 import struct
 import sys
 import tempfile
+import time
 from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
@@ -26,7 +28,9 @@ logger = logging.getLogger(__name__)
 MOST_BYTES = 256 << 20
 """What all files together may take; the oldest go first."""
 _MACHINES = ("x86_64", "amd64", "aarch64", "arm64")
-_SUFFIX = ".translated"
+_SUFFIX, _PART = ".translated", ".part"
+_ABANDONED_S = 3600.0
+"""Age of a part that nobody will complete."""
 _HEAD = struct.Struct("<4s4I16s")
 _MAGIC = b"SNCT"
 
@@ -39,6 +43,16 @@ class Translation:
     entries: bytes
     needs: bytes
     image: bytes
+
+    def fits(self, memory: bytes) -> bool:
+        """Tell whether all words that it depends on are the same in an ITCM."""
+        if not len(memory) == len(self.image) == 32 * len(self.needs):
+            return False
+        return all(
+            self.image[at : at + 4] == memory[at : at + 4]
+            for at in range(0, len(memory), 4)
+            if self.needs[at // 32] >> at // 4 % 8 & 1
+        )
 
 
 def default_folder() -> Path:
@@ -105,10 +119,21 @@ def write(path: Path, translation: Translation) -> None:
     parts = astuple(translation)
     body = b"".join(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(_HEAD.pack(_MAGIC, *map(len, parts), _checksum(body)) + body)
-    os.replace(file.name, path)
+    part = tempfile.NamedTemporaryFile(dir=path.parent, suffix=_PART, delete=False)  # noqa: SIM115
+    try:
+        with part:
+            part.write(_HEAD.pack(_MAGIC, *map(len, parts), _checksum(body)) + body)
+        os.replace(part.name, path)
+    except OSError:
+        os.unlink(part.name)
+        raise
     _make_room(path)
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder if need be, and see whether it takes files; OSError when it does not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
 
 
 def _checksum(body: bytes) -> bytes:
@@ -117,6 +142,10 @@ def _checksum(body: bytes) -> bytes:
 
 def _make_room(newest: Path) -> None:
     """Remove the oldest files but the newest until all take no more than they may."""
+    for path in newest.parent.glob("*" + _PART):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                path.unlink()
     files = []
     for path in newest.parent.glob("*" + _SUFFIX):
         with contextlib.suppress(OSError):  # another process may have removed it

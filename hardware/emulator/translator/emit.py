@@ -259,7 +259,8 @@ class Emitter(Function):
 
     def function(self) -> str:
         """Give the text of the function."""
-        from .operations import emit_instruction, emit_last
+        from .ends import emit_last
+        from .operations import emit_instruction
 
         self.begin("start")
         for name in (*(f"r{i}" for i in range(15)), *FLAGS):

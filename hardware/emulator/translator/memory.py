@@ -192,17 +192,18 @@ def _block_pointer(
     e: Emitter, address: str, words: int, rest: Callable[[], None], rest_label: str
 ) -> str:
     """Give the host's address of consecutive words; `rest` runs, in a block of that name which it
-    must leave open, where they are not all in DTCM or SDRAM, and leaves them in %words."""
+    must leave open, where they are not aligned, all in DTCM or SDRAM: then they are in %words."""
     join, dtcm, other, sdram, slow = (e.label() for _ in range(5))
     first = e.op("sub", address, 0x400000)
-    e.branch(e.test("ule", first, 0x10000 - 4 * words), dtcm, other, LIKELY)
+    rotated = e.let(f"call i32 @llvm.fshr.i32(i32 {first}, i32 {first}, i32 2)")
+    e.branch(e.test("ule", rotated, 0x4000 - words), dtcm, other, LIKELY)
     e.begin(dtcm)
     found = [(e.offset("%dtcm", e.convert("zext", first, "i32", "i64")), dtcm)]
     e.jump(join)
     e.begin(other)
     if e.here.rn != STACK_POINTER:
         inner = e.op("and", address, _SDRAM[2])
-        is_sdram = e.test("eq", e.op("and", address, _SDRAM[0]), _SDRAM[1])
+        is_sdram = e.test("eq", e.op("and", address, _SDRAM[0] | 3), _SDRAM[1])
         fits = e.test("ule", inner, _LAST_BLOCK)
         e.branch(e.op("and", is_sdram, fits, "i1"), sdram, slow, LIKELY)
         e.begin(sdram)
@@ -262,7 +263,7 @@ def emit_load_pair(e: Emitter) -> None:
         for register, value in zip((i.rd, i.rd + 1), values, strict=True):
             e.set(register, value)
 
-    finish(_load_words(e, e.op("and", address, -4), 2, finish))
+    finish(_load_words(e, address, 2, finish))
 
 
 def emit_store_pair(e: Emitter) -> None:
@@ -270,7 +271,7 @@ def emit_store_pair(e: Emitter) -> None:
     i = e.here
     address, rebase = _address(e, "ANY")
     values = [e.get(i.rd), e.get(i.rd + 1)]
-    _store_words(e, e.op("and", address, -4), values, rebase)
+    _store_words(e, address, values, rebase)
 
 
 def _signed(value: int) -> int:
@@ -284,7 +285,7 @@ def _list(e: Emitter) -> list[int]:
 def _block_address(e: Emitter) -> tuple[str, Callable[[], None]]:
     i = e.here
     base = e.get(i.rn)
-    address = e.op("and", e.op("add", base, 4 * _signed(i.rs)), -4)
+    address = e.op("add", base, 4 * _signed(i.rs))
     moved = 4 * _signed(i.rm)
 
     def rebase() -> None:

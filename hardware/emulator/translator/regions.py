@@ -16,7 +16,7 @@ from .instructions import ALWAYS, Image, Instruction
 CALLS = frozenset(("BL", "BL_PAIR", "BL_FAR", "BL_SECOND", "BLX"))
 JUMPS = frozenset(("B", "B_FAR", "BX", "ALU_PC", "LDR_PC", "LDM_PC", "LDM_RETURN"))
 INTERPRETED = frozenset(
-    ("SWP", "SWPB", "MRC", "LDM_USER", "STM_USER", "SWI", "BKPT", "UNDEFINED", "OUTSIDE")
+    ("SWP", "SWPB", "MRC", "MCR", "LDM_USER", "STM_USER", "SWI", "BKPT", "UNDEFINED", "OUTSIDE")
 )
 """Left to the interpreter: too rare to be worth it."""
 _DEAD_ENDS = frozenset(("BKPT", "UNDEFINED"))
