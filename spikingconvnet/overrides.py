@@ -49,6 +49,7 @@ def replaced(record: Any, names: list[str], value: Any, path: str = "") -> Any:
 
 def _converted(before: Any, value: Any, path: str) -> Any:
     """Return a new value of the kind of the old one."""
+    value = tuple(value) if isinstance(value, list) else value
     if isinstance(before, bool) or before is None or isinstance(before, str):
         if before is not None and not isinstance(value, type(before)):
             raise UsageError(f"--set {path}={value!r} (must be of type {type(before).__name__})")
@@ -59,4 +60,4 @@ def _converted(before: Any, value: Any, path: str) -> Any:
         raise UsageError(f"--set {path}={value!r} (must be a whole number)")
     if dataclasses.is_dataclass(before):
         raise UsageError(f"--set {path}: is a {type(before).__name__}; set one of its settings")
-    return tuple(value) if isinstance(value, list) else value
+    return value

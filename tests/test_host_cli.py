@@ -533,6 +533,49 @@ def test_a_checkpoint_of_other_settings_is_not_used(job, capfd):
     assert f"{path}: of other settings or data, not used" in capfd.readouterr().out
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in (folder / "run").rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"layers.0.shape": 11},
+            "goupy2023, stage 1: SpikingConv.shape: 11x11 (its height must be",
+        ),
+        ({"layers.0.pool.shape": 9}, "goupy2023, stage 1: Pool.shape: 9x9 (its height must be at"),
+        (
+            {"layers.0.maps": 0},
+            "--set model.layers.0.maps=0: SpikingConv.maps: 0 (must be at least",
+        ),
+        ({"layers.0.threshold": "nan"}, "SpikingConv.threshold: 'nan' (must be at least 0)"),
+        ({"layers.1.maps": 3}, "--set model.layers.1: no such item (must be in 0..0)"),
+    ],
+)
+@pytest.mark.parametrize("layer", ["1", "svm"])
+def test_layers_that_do_not_fit_are_refused_before_the_work(job, capfd, changes, message, layer):
+    before = contents(job)
+    capfd.readouterr()
+    code = run(job, "goupy2023", "--mode", "training", "--layer", layer, **changes)
+    assert refused(capfd, code, message) == 2
+    assert contents(job) == before
+
+
+@pytest.mark.parametrize("name", ["weights_layer_1.npz", "readout.npz", "data.npz"])
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_file_is_one_message_and_the_others_stay(job, capfd, name, how):
+    path = job / "run" / name
+    DAMAGE[how](path)
+    before = contents(job)
+    for more in (("--mode", "testing"), ("--mode", "predict", "--image", "0")):
+        capfd.readouterr()
+        message = refused_with(job, capfd, 1, *more)
+        assert f"{path}: " in message and "bytes that are no whole .npz file" in message
+        assert "pickle" not in message
+    assert contents(job) == before
+
+
 def test_weights_that_are_no_numbers_are_refused(job, capfd):
     weights = arrays(job, "weights_layer_1.npz")["weights"]
     change(job, "weights_layer_1.npz", weights=np.where(weights > 0.5, np.nan, weights))

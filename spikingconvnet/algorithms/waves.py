@@ -5,6 +5,7 @@ An image is a wave of at most `steps` steps. Units are numbered as NumPy numbers
 images are. The board's flat neuron index (`indexing`) is map-major.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ def from_latencies(latencies: NDArray[Any], steps: int) -> Waves:
     """Return the waves of first spikes (n, height, width, channels); `steps` or more: silent."""
     if latencies.ndim != 4:
         raise ModelError(f"latencies: {latencies.ndim} axes (must be (n, height, width, channels))")
-    flat = latencies.reshape(len(latencies), -1)
+    flat = latencies.reshape(len(latencies), math.prod(latencies.shape[1:]))
     image, unit = np.nonzero((flat >= 0) & (flat < steps))
     step = flat[image, unit].astype(np.uint8)
     order = np.lexsort((unit, step, image))

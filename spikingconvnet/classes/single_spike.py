@@ -126,7 +126,8 @@ class SpikingConv:
     reward of its vote (None: they do not; only in the last stage, before a SpikingDecision).
     levels: at inference the layer does what a board can: weights are rounded to k / levels of
     rule.w_max, k = 0..levels, all maps that exceed the threshold in one step fire together, and
-    they silence the others of their position from the next step on (None: as in training).
+    they silence the others of their position from the next step on (None: as in training; not
+    with reward).
     channels: (first, end) of the input's channels that the layer sees (None: all).
     """
 
@@ -173,6 +174,11 @@ class SpikingConv:
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
                 raise ModelError(f"SpikingConv.{name}: {getattr(self, name)!r} (must be a {kind})")
+        if self.reward is not None and self.levels is not None:
+            raise ModelError(
+                f"SpikingConv.levels: {self.levels} with SpikingConv.reward (one of them must be "
+                "None: rewards follow the answers of the weights as they are trained)"
+            )
         if self.reward is not None and self.competition.map_first:
             raise ModelError("SpikingConv.reward: given (must be None with Competition.map_first)")
 

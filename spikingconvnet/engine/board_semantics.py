@@ -15,7 +15,8 @@ from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.classes.single_spike import SpikingConv
 from spikingconvnet.engine.geometry import grid, pack
 from spikingconvnet.engine.inference import CHUNK_BYTES, Rows, pool_waves
-from spikingconvnet.engine.integrate import TOUCHED, clear, highest, spread
+from spikingconvnet.engine.integrate import TOUCHED, clear, spread
+from spikingconvnet.engine.vectors import highest
 
 _FIRED = np.float32(-(2**25))
 

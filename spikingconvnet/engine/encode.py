@@ -63,13 +63,18 @@ def _pixels_to_spikes(images, steps, by_rank, repeat, out_unit, out_step, counts
             counts[image] = count
 
 
+def _own(images: NDArray[Any]) -> NDArray[Any]:
+    """Return images that can be written to: those that cannot would be compiled for anew."""
+    return np.require(images, requirements=("C", "W"))
+
+
 def _from_pixels(images: NDArray[Any], steps: int, by_rank: bool, repeat: bool) -> Waves:
-    flat = np.ascontiguousarray(images.reshape(len(images), -1))
+    flat = images.reshape(len(images), -1)
     capacity = flat.shape[1] * (steps if repeat else 1)
     chunk = max(1, min(len(flat), CHUNK_BYTES // (5 * capacity)))
     rows = Rows(chunk, capacity)
     for first in range(0, len(flat), chunk):
-        part = flat[first : first + chunk]
+        part = _own(flat[first : first + chunk])
         counts = np.empty(len(part), np.int64)
         _pixels_to_spikes(part, steps, by_rank, repeat, *rows.out, counts, get_num_threads())
         rows.take(counts)
@@ -127,11 +132,11 @@ def _strongest_first(values, offset, stride, units, keys):
 
 @njit(cache=True, parallel=True, nogil=True)
 def _filter_to_spikes(
-    images, kernels, margin, threshold, strict, radius, steps, joint, out_unit, out_step, counts,
+    images, kernels, sides, threshold, strict, radius, steps, joint, out_unit, out_step, counts,
     blocks,
 ):  # fmt: skip
     height, width = images.shape[1:]
-    channels = len(kernels)
+    channels, margin = len(kernels), kernels.shape[1] // 2
     for block in prange(blocks):
         padded = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
         plane = np.empty((height, width), np.float32)
@@ -143,7 +148,8 @@ def _filter_to_spikes(
         for image in range(block, len(images), blocks):
             padded[margin : margin + height, margin : margin + width] = images[image]
             for channel in range(channels):
-                _correlate(padded, margin, kernels[channel], plane)
+                side = sides[channel]
+                _correlate(padded, margin, kernels[channel, :side, :side], plane)
                 for y in range(height):
                     for x in range(width):
                         value = plane[y, x]
@@ -185,23 +191,23 @@ def _filter_to_spikes(
 
 
 def _from_filters(encoder: FilterBank, images: NDArray[Any]) -> Waves:
-    images = np.ascontiguousarray(images[:, encoder.crop :, encoder.crop :])
-    kernels = tuple(
-        latency.dog_kernel(
+    images = images[:, encoder.crop :, encoder.crop :]
+    # One array, whatever the number of filters: each number of arrays would be compiled anew.
+    sides = np.array([item.size for item in encoder.filters])
+    kernels = np.zeros((len(sides), sides.max(), sides.max()), np.float32)
+    for kernel, item in zip(kernels, encoder.filters, strict=True):
+        kernel[: item.size, : item.size] = latency.dog_kernel(
             item.size, item.sigma_centre, item.sigma_surround, encoder.kernel
-        ).astype(np.float32)
-        for item in encoder.filters
-    )
-    margin = max(item.size for item in encoder.filters) // 2
+        )
     shape = (*images.shape[1:], len(kernels))
     capacity = int(np.prod(shape))
     chunk = max(1, min(len(images), CHUNK_BYTES // (5 * capacity)))
     rows = Rows(chunk, capacity)
     for first in range(0, len(images), chunk):
-        part = images[first : first + chunk]
+        part = _own(images[first : first + chunk])
         counts = np.empty(len(part), np.int64)
         _filter_to_spikes(
-            part, kernels, margin, np.float32(encoder.threshold), encoder.strict,
+            part, kernels, sides, np.float32(encoder.threshold), encoder.strict,
             encoder.normalise_radius, encoder.steps, encoder.joint, *rows.out, counts,
             get_num_threads(),
         )  # fmt: skip

@@ -1,19 +1,26 @@
 """Frozen layers: convolution, firing, lateral inhibition and pooling in one pass per image."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
 from spikingconvnet.algorithms.indexing import Shape
 from spikingconvnet.algorithms.waves import Waves
+from spikingconvnet.engine.counts import append
 from spikingconvnet.engine.geometry import Grid
-from spikingconvnet.engine.integrate import (
-    TOUCHED,
-    first_window,
-    first_with,
-    last_window,
+from spikingconvnet.engine.integrate import TOUCHED, first_window, last_window
+from spikingconvnet.engine.pending import least_spikes
+from spikingconvnet.engine.vectors import (
+    LANES,
+    MOST,
+    add_row,
+    any_above,
+    climb,
+    first_at_least,
+    highest,
 )
-from spikingconvnet.engine.vectors import LANES, MOST, add_row, any_above, climb, highest
 
 CHUNK_BYTES = 1 << 26
 """Memory for the outputs of the images that are worked on together."""
@@ -59,7 +66,7 @@ def fire(potential, done, mark, now, n_now, threshold, compete, maps, step, grid
             best = highest(potential, position)
             done[position] = 1
             fired += 1
-            m = first_with(potential, position, best)
+            m = first_at_least(potential, position, best)
             count = _emit(
                 position, m, step, maps, grid.columns, pool, flag, unit_out, step_out, count
             )
@@ -74,26 +81,60 @@ def fire(potential, done, mark, now, n_now, threshold, compete, maps, step, grid
     return count, fired
 
 
-@njit(cache=True)
-def _ranges(unit, grid):
-    """Return the first and last row, the first and last column of the windows that see a unit."""
-    place = unit // grid.channels
-    y = place // grid.width
-    x = place - y * grid.width
-    return (
-        first_window(y, grid.top, grid.window_height, grid.down),
-        last_window(y, grid.top, grid.down, grid.rows),
-        first_window(x, grid.left, grid.window_width, grid.right),
-        last_window(x, grid.left, grid.right, grid.columns),
-    )
+class _Tables(NamedTuple):
+    """Spare the compiled functions divisions.
+
+    By unit: `line`, the row of weights that the position at the upper left adds, and the `top` and
+    `bottom` row, `left` and `right` column of the positions that see it. By row and by column of
+    positions: the first and last row and column of the pooling windows that see it.
+    """
+
+    line: np.ndarray
+    top: np.ndarray
+    bottom: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    pool_top: np.ndarray
+    pool_bottom: np.ndarray
+    pool_left: np.ndarray
+    pool_right: np.ndarray
 
 
 @njit(cache=True)
-def _count_seen(unit, least, begin, corners, grid):
-    """Write where the list of each position starts; it is empty with fewer than `least` spikes."""
+def _tables(grid, pool):
+    units = grid.height * grid.width * grid.channels
+    by_unit = np.empty((5, units), np.int32)
+    for unit in range(units):
+        place = unit // grid.channels
+        channel = unit - place * grid.channels
+        y = place // grid.width
+        x = place - y * grid.width
+        line = channel * grid.window_height + y + grid.top
+        by_unit[0, unit] = line * grid.window_width + x + grid.left
+        by_unit[1, unit] = first_window(y, grid.top, grid.window_height, grid.down)
+        by_unit[2, unit] = last_window(y, grid.top, grid.down, grid.rows)
+        by_unit[3, unit] = first_window(x, grid.left, grid.window_width, grid.right)
+        by_unit[4, unit] = last_window(x, grid.left, grid.right, grid.columns)
+    rows, columns = np.empty((2, grid.rows), np.int32), np.empty((2, grid.columns), np.int32)
+    for row in range(grid.rows):
+        rows[0, row] = first_window(row, pool.top, pool.window_height, pool.down)
+        rows[1, row] = last_window(row, pool.top, pool.down, pool.rows)
+    for column in range(grid.columns):
+        columns[0, column] = first_window(column, pool.left, pool.window_width, pool.right)
+        columns[1, column] = last_window(column, pool.left, pool.right, pool.columns)
+    return _Tables(
+        by_unit[0], by_unit[1], by_unit[2], by_unit[3], by_unit[4], rows[0], rows[1], columns[0],
+        columns[1],
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def _count_seen(unit, begin, corners, tables, grid):
+    """Write where the list of each position starts."""
     corners[:] = 0
     for one in unit:
-        row0, row1, column0, column1 = _ranges(one, grid)
+        row0, row1 = tables.top[one], tables.bottom[one]
+        column0, column1 = tables.left[one], tables.right[one]
         if row0 <= row1 and column0 <= column1:
             corners[row0, column0] += 1
             corners[row0, column1 + 1] -= 1
@@ -105,42 +146,30 @@ def _count_seen(unit, least, begin, corners, grid):
         for column in range(grid.columns):
             along += corners[row, column]
             corners[row, column] = along + (corners[row - 1, column] if row else 0)
-            seen = corners[row, column]
             position = row * grid.columns + column
-            begin[position + 1] = begin[position] + (seen if seen >= least else 0)
+            begin[position + 1] = begin[position] + corners[row, column]
 
 
 @njit(cache=True)
-def _list_seen(unit, step, begin, fill, seen, grid):
+def _list_seen(unit, step, begin, fill, seen, tables, grid):
     """List what each position sees, in order of time: 256 times the row of weights, plus step."""
     fill[:] = begin[:-1]
     for at in range(len(unit)):
-        row0, row1, column0, column1 = _ranges(unit[at], grid)
-        place = unit[at] // grid.channels
-        channel = unit[at] - place * grid.channels
-        y = place // grid.width + grid.top
-        x = place % grid.width + grid.left
-        for row in range(row0, row1 + 1):
-            line = (channel * grid.window_height + y - row * grid.down) * grid.window_width + x
-            for column in range(column0, column1 + 1):
-                position = row * grid.columns + column
-                if begin[position] < begin[position + 1]:
-                    seen[fill[position]] = (line - column * grid.right) << 8 | step[at]
-                    fill[position] += 1
+        one = unit[at]
+        column = tables.left[one]
+        columns = tables.right[one] + 1 - column
+        for row in range(tables.top[one], tables.bottom[one] + 1):
+            line = tables.line[one] - row * grid.down * grid.window_width - column * grid.right
+            position = row * grid.columns + column
+            append(seen, fill, position, columns, line << 8 | step[at], grid.right << 8)
 
 
 @njit(cache=True, inline="always")
-def _note(position, m, step, maps, columns, pool, earliest, units, count):
+def _note(row, column, m, step, maps, tables, columns, earliest, units, count):
     """Note a spike at the pooling windows that see it, and list those that had none."""
-    row = position // columns
-    column = position - row * columns
-    row0 = first_window(row, pool.top, pool.window_height, pool.down)
-    row1 = last_window(row, pool.top, pool.down, pool.rows)
-    column0 = first_window(column, pool.left, pool.window_width, pool.right)
-    column1 = last_window(column, pool.left, pool.right, pool.columns)
-    for pooled_row in range(row0, row1 + 1):
-        for pooled_column in range(column0, column1 + 1):
-            unit = (pooled_row * pool.columns + pooled_column) * maps + m
+    for pooled_row in range(tables.pool_top[row], tables.pool_bottom[row] + 1):
+        for pooled_column in range(tables.pool_left[column], tables.pool_right[column] + 1):
+            unit = (pooled_row * columns + pooled_column) * maps + m
             if earliest[unit] == SILENT:
                 units[count] = unit
                 count += 1
@@ -160,56 +189,75 @@ def _climb_wide(total, weights, seen, begin, start, end, least, threshold):
     return end
 
 
-@njit(cache=True)
-def _fire_at(
-    seen, begin, end, least, weights, total, threshold, compete, maps, position, grid, pool,
+@njit(cache=True, inline="always")
+def _climb(total, weights, seen, begin, start, end, least, threshold):
+    """Return the place of the spike with which a sum gets above `threshold`, or `end`."""
+    if total.shape[1] <= MOST * LANES:
+        return climb(total, weights, seen, begin, start, end, least, threshold)
+    return _climb_wide(total, weights, seen, begin, start, end, least, threshold)
+
+
+@njit(cache=True, inline="always")
+def _fire_first(
+    seen, begin, end, least, weights, total, threshold, maps, row, column, tables, columns,
     earliest, units, count,
 ):  # fmt: skip
-    """Let one position see its spikes; return how many pooled units fire, and how many fired."""
-    total[:] = 0
-    fired = 0
-    at = begin
+    """Let the map fire that is above first at a position.
+
+    Returns how many pooled units fire now, and whether one did here.
+    """
+    at = _climb(total, weights, seen, begin, begin, end, least, threshold)
+    if at == end:
+        return count, 0
+    m = first_at_least(total, 0, highest(total, 0))
+    step = np.uint8(seen[at] & 255)
+    return _note(row, column, m, step, maps, tables, columns, earliest, units, count), 1
+
+
+@njit(cache=True, inline="always")
+def _fire_all(
+    seen, begin, end, least, weights, total, threshold, maps, row, column, tables, columns,
+    earliest, units, count,
+):  # fmt: skip
+    """Let all maps fire that are ever above; return as `_fire_first`, but how many did."""
+    fired, at = 0, begin
     while at < end:
-        if total.shape[1] <= MOST * LANES:
-            at = climb(total, weights, seen, begin, at, end, least, threshold)
-        else:
-            at = _climb_wide(total, weights, seen, begin, at, end, least, threshold)
+        at = _climb(total, weights, seen, begin, at, end, least, threshold)
         if at == end:
             break
         step = np.uint8(seen[at] & 255)
-        if compete:
-            m = first_with(total, 0, highest(total, 0))
-            count = _note(position, m, step, maps, grid.columns, pool, earliest, units, count)
-            return count, 1
         for m in range(maps):
             if total[0, m] > threshold:
                 total[0, m] = _FIRED
                 fired += 1
-                count = _note(position, m, step, maps, grid.columns, pool, earliest, units, count)
+                count = _note(row, column, m, step, maps, tables, columns, earliest, units, count)
         at += 1
     return count, fired
 
 
 @njit(cache=True)
-def _in_time(units, steps, count, earliest, steps_begin):
+def _in_time(units, steps, count, earliest, unsorted, ends):
     """Sort pooled units by their first spike, write these, and forget them."""
-    steps_begin[:] = 0
+    for step in range(len(ends)):
+        ends[step] = 0
     for i in range(count):
-        steps_begin[earliest[units[i]] + 1] += 1
-    for step in range(len(steps_begin) - 1):
-        steps_begin[step + 1] += steps_begin[step]
-    unsorted = units[:count].copy()
-    for unit in unsorted:
+        unit = units[i]
+        unsorted[i] = unit
+        ends[earliest[unit] + 1] += 1
+    for step in range(len(ends) - 1):
+        ends[step + 1] += ends[step]
+    for i in range(count):
+        unit = unsorted[i]
         step = earliest[unit]
-        units[steps_begin[step]], steps[steps_begin[step]] = unit, step
-        steps_begin[step] += 1
+        units[ends[step]], steps[ends[step]] = unit, step
+        ends[step] += 1
         earliest[unit] = SILENT
 
 
 @njit(cache=True, parallel=True, nogil=True)
 def _transform(
-    start, unit, step, first, weights, maps, threshold, compete, least, room, grid, pool, out_unit,
-    out_step, counts, fired, blocks,
+    start, unit, step, first, weights, maps, threshold, compete, least, room, grid, pool, tables,
+    last, out_unit, out_step, counts, fired, blocks,
 ):  # fmt: skip
     positions = grid.rows * grid.columns
     for block in prange(blocks):
@@ -218,28 +266,34 @@ def _transform(
         seen = np.empty(room, np.int32)
         total = np.zeros((1, weights.shape[3]), np.float32)
         earliest = np.full(pool.rows * pool.columns * maps, SILENT, np.uint8)
-        steps_begin = np.empty(SILENT + 2, np.int32)
+        unsorted, ends = np.empty(len(earliest), np.int32), np.empty(last + 1, np.int32)
         for image in range(block, len(counts), blocks):
             units, steps = out_unit[image], out_step[image]
             of = slice(start[first + image], start[first + image + 1])
-            _count_seen(unit[of], least, begin, corners, grid)
-            _list_seen(unit[of], step[of], begin, fill, seen, grid)
+            _count_seen(unit[of], begin, corners, tables, grid)
+            _list_seen(unit[of], step[of], begin, fill, seen, tables, grid)
             count, sent = 0, 0
-            for position in range(positions):
-                if begin[position] < begin[position + 1]:
-                    count, more = _fire_at(
-                        seen, begin[position], begin[position + 1], least, weights, total,
-                        threshold, compete, maps, position, grid, pool, earliest, units, count,
-                    )  # fmt: skip
+            for row in range(grid.rows):
+                for column in range(grid.columns):
+                    position = row * grid.columns + column
+                    if begin[position + 1] - begin[position] < least:
+                        continue
+                    total[:] = 0
+                    if compete:
+                        count, more = _fire_first(
+                            seen, begin[position], begin[position + 1], least, weights, total,
+                            threshold, maps, row, column, tables, pool.columns, earliest, units,
+                            count,
+                        )  # fmt: skip
+                    else:
+                        count, more = _fire_all(
+                            seen, begin[position], begin[position + 1], least, weights, total,
+                            threshold, maps, row, column, tables, pool.columns, earliest, units,
+                            count,
+                        )  # fmt: skip
                     sent += more
-            _in_time(units, steps, count, earliest, steps_begin)
+            _in_time(units, steps, count, earliest, unsorted, ends)
             counts[image], fired[image] = count, sent
-
-
-def _least_spikes(weights: NDArray[np.float32], threshold: float) -> int:
-    """Return how many spikes are needed to get above `threshold`, at the largest weight."""
-    # A thousandth more than the largest weight makes up for rounding in the sums.
-    return int(min(threshold / max(1.001 * float(weights.max()), 1e-9), 2**31 - 2)) + 1
 
 
 def transform(
@@ -265,17 +319,17 @@ def transform(
     capacity = pool.rows * pool.columns * maps
     chunk = max(1, min(len(waves), CHUNK_BYTES // (5 * capacity)))
     blocks = get_num_threads()
-    least = _least_spikes(weights, threshold)
+    least = least_spikes(float(weights.max()), threshold)
     # Windows that can see one spike, times the spikes of the image that has most.
     room = -(-conv.window_height // conv.down) * -(-conv.window_width // conv.right)
     room *= int(np.diff(waves.start).max(initial=0))
-    rows, total = Rows(chunk, capacity), 0
+    rows, total, tables = Rows(chunk, capacity), 0, _tables(conv, pool)
     for first in range(0, len(waves), chunk):
         counts = np.empty(min(chunk, len(waves) - first), np.int64)
         fired = np.empty(len(counts), np.int64)
         _transform(
             waves.start, waves.unit, waves.step, first, weights, maps, np.float32(threshold),
-            compete, least, room, conv, pool, *rows.out, counts, fired, blocks,
+            compete, least, room, conv, pool, tables, waves.steps, *rows.out, counts, fired, blocks,
         )  # fmt: skip
         rows.take(counts)
         total += int(fired.sum())

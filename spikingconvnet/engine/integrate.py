@@ -6,18 +6,7 @@ positions that a spike has touched are looked at, and only those are cleared aft
 
 from numba import njit
 
-from spikingconvnet.engine.vectors import add_row, highest
-
-__all__ = [
-    "TOUCHED",
-    "TOUCHED_NOW",
-    "clear",
-    "first_window",
-    "first_with",
-    "highest",
-    "last_window",
-    "spread",
-]
+from spikingconvnet.engine.vectors import add_row
 
 TOUCHED_NOW, TOUCHED = 1, 2
 """Bits in `mark`: the position got input in this step; in this image."""
@@ -71,15 +60,6 @@ def spread(unit, weights, potential, done, mark, now, n_now, ever, n_ever, grid)
             kx = x + grid.left - column * grid.right
             add_row(potential, position, weights, first + ky * grid.window_width + kx)
     return n_now, n_ever
-
-
-@njit(cache=True)
-def first_with(potential, position, value):
-    """Return the first map whose potential is at least `value`."""
-    for m in range(potential.shape[1]):
-        if potential[position, m] >= value:
-            return m
-    return 0
 
 
 @njit(cache=True)

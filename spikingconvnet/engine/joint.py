@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from spikingconvnet.engine.contest import Competition, choose
 from spikingconvnet.engine.geometry import Grid
 from spikingconvnet.engine.inference import fire
-from spikingconvnet.engine.integrate import TOUCHED, clear, first_with, highest, spread
-from spikingconvnet.engine.training import Competition, choose
+from spikingconvnet.engine.integrate import TOUCHED, clear, spread
+from spikingconvnet.engine.vectors import first_at_least, highest
 
 
 class Learner(NamedTuple):
@@ -101,7 +102,7 @@ def _candidates(work, contest, n_now, threshold):
         best = highest(work.potential, position)
         if best > threshold:
             contest.met[position] = 1
-            m = first_with(work.potential, position, best)
+            m = first_at_least(work.potential, position, best)
             if not contest.zone_done[position] and not contest.map_done[m]:
                 contest.place[n], contest.feature[n], contest.value[n] = position, m, best
                 n += 1
@@ -117,14 +118,16 @@ def _forward(unit, step, conv, firing, work, contest, sent):
     rules = firing.competition
     count, won, n_ever, at = 0, 0, 0, 0
     while at < len(unit):
-        time = step[at]
+        time, begin = step[at], at
         n_now = 0
         while at < len(unit) and step[at] == time:
+            at += 1
+        # By unit, so that equal patterns in two places tie exactly (see `pending`).
+        for one in np.sort(unit[begin:at]):
             n_now, n_ever = spread(
-                unit[at], conv.weights, work.potential, work.done, work.mark, work.now, n_now,
+                one, conv.weights, work.potential, work.done, work.mark, work.now, n_now,
                 work.ever, n_ever, conv.grid,
             )  # fmt: skip
-            at += 1
         n = _candidates(work, contest, n_now, firing.learned)
         room = rules.winners - (0 if rules.per_step else won)
         won = choose(contest, n, room, won, time, rules, conv.grid)
@@ -140,7 +143,10 @@ def _forward(unit, step, conv, firing, work, contest, sent):
 
 @njit(cache=True)
 def _vote(unit, decision, work, allowed):
-    """Return (position, map) of the highest potential above 0, or (-1, -1)."""
+    """Return (position, map) of the highest potential above 0, or (-1, -1).
+
+    Of equal ones the first map counts, and its first position, as in `reward`.
+    """
     n_ever = 0
     for spike in unit:
         n_now, n_ever = spread(
@@ -152,11 +158,13 @@ def _vote(unit, decision, work, allowed):
     top, place, feature = np.float32(0), -1, -1
     for i in range(n_ever):
         position = work.ever[i]
-        if highest(work.potential, position) <= top:
+        if highest(work.potential, position) < top:
             continue
         for m in range(decision.maps):
-            if work.potential[position, m] > top and allowed[m]:
-                top, place, feature = work.potential[position, m], position, m
+            value = work.potential[position, m]
+            earlier = m < feature or (m == feature and position < place)
+            if allowed[m] and (value > top or (value == top and earlier)):
+                top, place, feature = value, position, m
     clear(work.potential, work.done, work.mark, work.ever, n_ever)
     return place, feature
 

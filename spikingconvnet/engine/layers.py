@@ -11,7 +11,7 @@ from spikingconvnet.algorithms.indexing import Shape
 from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.classes.rules import VDSP, FerroelectricVDSP, OrderSTDP
 from spikingconvnet.classes.single_spike import Branches, Competition, Pool, SpikingConv
-from spikingconvnet.engine import board_semantics, inference, training
+from spikingconvnet.engine import board_semantics, contest, inference, training
 from spikingconvnet.engine.geometry import Grid, grid, pack, unpack
 from spikingconvnet.engine.merge import beside, merge_units, pick_channels
 from spikingconvnet.errors import DataError, UsageError
@@ -56,9 +56,9 @@ def compiled_rule(rule: Any) -> training.Rule:
     )
 
 
-def compiled_competition(chosen: Competition, rule: Any) -> training.Competition:
+def compiled_competition(chosen: Competition, rule: Any) -> contest.Competition:
     """Return who may learn, as the compiled functions take it."""
-    return training.Competition(
+    return contest.Competition(
         chosen.winners, chosen.radius, chosen.per == "step", chosen.map_first, rule.update == "step"
     )
 

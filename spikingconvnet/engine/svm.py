@@ -9,26 +9,10 @@ same problem as scikit-learn's LinearSVC solves, without its copies of the featu
 import numpy as np
 from numba import njit
 
+from spikingconvnet.engine.vectors import LANES, add_shares, spread_shares
+
 TOLERANCE = 1e-3
 """Passes end when no coordinate's gradient was further from its optimum than this."""
-
-
-@njit(cache=True, fastmath=True)
-def _scores(unit, step, first, end, value, weights, out):
-    out[:] = weights[-1]
-    for at in range(first, end):
-        share = value[step[at]]
-        for j in range(len(out)):
-            out[j] += share * weights[unit[at], j]
-
-
-@njit(cache=True, fastmath=True)
-def _shift(unit, step, first, end, value, weights, by):
-    for at in range(first, end):
-        share = value[step[at]]
-        for j in range(len(by)):
-            weights[unit[at], j] += share * by[j]
-    weights[-1] += by
 
 
 @njit(cache=True, nogil=True)
@@ -37,16 +21,17 @@ def descend(spikes, value, order, target, curvature, softness, dual, weights):
 
     `value` (steps,): what a spike at a step counts. `target` (images,): class 0..classes - 1.
     `curvature` (images,): |x|^2 + 1 + softness, softness = 1 / 2C. Changes `dual` (images,
-    classes) and `weights` (units + 1, classes), the last row of which is b.
+    classes) and `weights` (units + 1, padded classes), the last row of which is b.
     """
     start, unit, step = spikes
-    score, by = np.empty(weights.shape[1], np.float32), np.empty(weights.shape[1], np.float32)
+    score, by = np.empty(weights.shape[1], np.float32), np.zeros(weights.shape[1], np.float32)
     worst = 0.0
     for image in order:
         first, end = start[image], start[image + 1]
-        _scores(unit, step, first, end, value, weights, score)
+        score[:] = weights[-1]
+        add_shares(score, weights, unit, step, value, first, end)
         moved = False
-        for j in range(len(score)):
+        for j in range(dual.shape[1]):
             sign = 1.0 if target[image] == j else -1.0
             held = dual[image, j]
             gradient = sign * score[j] - 1.0 + softness * held
@@ -60,7 +45,8 @@ def descend(spikes, value, order, target, curvature, softness, dual, weights):
                 dual[image, j] = new
                 moved = True
         if moved:
-            _shift(unit, step, first, end, value, weights, by)
+            spread_shares(weights, by, unit, step, value, first, end)
+            weights[-1] += by
     return worst
 
 
@@ -75,7 +61,7 @@ def fit(waves, target, classes, value, penalty, passes, rng):
     squares[np.diff(waves.start) == 0] = 0.0
     softness = 0.5 / penalty
     dual = np.zeros((len(waves), classes))
-    weights = np.zeros((waves.units + 1, classes), np.float32)
+    weights = np.zeros((waves.units + 1, -(-classes // LANES) * LANES), np.float32)
     spikes = (waves.start, waves.unit, waves.step)
     done, worst = 0, np.inf
     while done < passes and worst >= TOLERANCE:
@@ -84,4 +70,5 @@ def fit(waves, target, classes, value, penalty, passes, rng):
             spikes, value, rng.permutation(len(waves)), target, squares + 1.0 + softness,
             softness, dual, weights,
         )  # fmt: skip
-    return weights[:-1].T.astype(np.float64), weights[-1].astype(np.float64), done
+    found = weights[:, :classes].astype(np.float64)
+    return np.ascontiguousarray(found[:-1].T), found[-1], done

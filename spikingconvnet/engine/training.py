@@ -5,8 +5,21 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from spikingconvnet.engine.integrate import TOUCHED, clear, first_with, spread
-from spikingconvnet.engine.vectors import any_above, highest
+from spikingconvnet.engine.contest import best_of_each_map, choose
+from spikingconvnet.engine.pending import (
+    DONE,
+    KEPT,
+    add_all_up,
+    add_up,
+    close_around,
+    close_idle,
+    forget,
+    least_spikes,
+    new_pending,
+    new_windows,
+    take,
+)
+from spikingconvnet.engine.vectors import first_at_least, highest
 
 ORDER, VOLTAGE, FERROELECTRIC = 0, 1, 2
 """Kinds of rules."""
@@ -29,19 +42,6 @@ class Rule(NamedTuple):
     ramp: float
     silent: bool
     device: tuple[float, ...]
-
-
-class Competition(NamedTuple):
-    """Say who may learn: at most `winners` in a step (or, unless `per_step`, in an image), one a
-    map, none within `radius` of another. With `map_first`, each map sends its best unit only.
-    With `at_once` weights change within the image, else after it.
-    """
-
-    winners: int
-    radius: int
-    per_step: bool
-    map_first: bool
-    at_once: bool
 
 
 @njit(cache=True)
@@ -105,46 +105,6 @@ def learn(weights, m, position, time, latency, steps, rate, rule, grid):
 
 
 @njit(cache=True)
-def block_around(position, radius, blocked, grid):
-    """Mark all places within `radius` rows and columns of a position."""
-    row = position // grid.columns
-    column = position - row * grid.columns
-    for y in range(max(row - radius, 0), min(row + radius + 1, grid.rows)):
-        for x in range(max(column - radius, 0), min(column + radius + 1, grid.columns)):
-            blocked[y * grid.columns + x] = 1
-
-
-@njit(cache=True, inline="always")
-def _before(value, position, i, j):
-    """Tell whether candidate i goes before j: the higher potential, then the first position."""
-    return value[i] > value[j] or (value[i] == value[j] and position[i] < position[j])
-
-
-@njit(cache=True)
-def _best_of_each_map(position, feature, value, n, map_done):
-    """Keep the best candidate of each map, and let these maps take part no more."""
-    kept = 0
-    for i in range(n):
-        best = True
-        for j in range(n):
-            if feature[j] == feature[i] and _before(value, position, j, i):
-                best = False
-                break
-        if best:
-            # The places before i have been looked at, but their values may still be needed.
-            value[n + kept], position[n + kept], feature[n + kept] = (
-                value[i],
-                position[i],
-                feature[i],
-            )
-            kept += 1
-    for i in range(kept):
-        value[i], position[i], feature[i] = value[n + i], position[n + i], feature[n + i]
-        map_done[feature[i]] = 1
-    return kept
-
-
-@njit(cache=True)
 def convergence(weights, maps, rule):
     """Return mean (w - low)(high - w) over all kernels."""
     total = 0.0
@@ -158,15 +118,10 @@ def convergence(weights, maps, rule):
 
 
 class State(NamedTuple):
-    """Hold the working memory of `train`: potentials (positions, padded maps) and what goes with
-    them (see `integrate`), input latencies, what may not win any more, candidates, winners.
+    """Hold the working memory of `train` beside `pending.Pending`: input latencies, what may not
+    win any more, candidates, winners.
     """
 
-    potential: np.ndarray
-    done: np.ndarray
-    mark: np.ndarray
-    now: np.ndarray
-    ever: np.ndarray
     latency: np.ndarray
     zone_done: np.ndarray
     map_done: np.ndarray
@@ -177,14 +132,9 @@ class State(NamedTuple):
 
 
 @njit(cache=True)
-def _new_state(grid, maps, padded, steps):
+def _new_state(grid, maps, steps):
     positions = grid.rows * grid.columns
     return State(
-        np.zeros((positions, padded), np.float32),
-        np.zeros(positions, np.uint8),
-        np.zeros(positions, np.uint8),
-        np.empty(positions, np.int32),
-        np.empty(positions, np.int32),
         np.full(grid.height * grid.width * grid.channels, steps, np.uint8),
         np.zeros(positions, np.uint8),
         np.zeros(maps, np.uint8),
@@ -196,46 +146,20 @@ def _new_state(grid, maps, padded, steps):
 
 
 @njit(cache=True)
-def _candidates(state, n_now, threshold):
-    """Let positions touched in this step fire; return how many candidates may still win."""
+def _candidates(n_now, kept, weights, threshold, state, windows, pending, grid):
+    """Let the positions looked at in this step fire; return how many candidates may still win."""
     n = 0
     for i in range(n_now):
-        position = state.now[i]
-        state.mark[position] = TOUCHED
-        if any_above(state.potential, position, threshold):
-            best = highest(state.potential, position)
-            state.done[position] = 1
-            m = first_with(state.potential, position, best)
-            if not state.zone_done[position] and not state.map_done[m]:
+        corner = pending.now[i]
+        if add_up(corner, kept, weights, threshold, windows, pending, grid):
+            position = windows.position[corner]
+            best = highest(pending.potential, position)
+            m = first_at_least(pending.potential, position, best)
+            pending.known[corner] = DONE
+            if not state.map_done[m]:
                 state.place[n], state.feature[n], state.value[n] = position, m, best
                 n += 1
     return n
-
-
-@njit(cache=True)
-def choose(state, n, room, won, time, competition, grid):
-    """Let up to `room` candidates win, the highest potential first; return the new `won`."""
-    while n and room:
-        chosen = -1
-        for i in range(n):
-            if state.zone_done[state.place[i]]:
-                continue
-            if not competition.map_first and state.map_done[state.feature[i]]:
-                continue
-            if chosen < 0 or _before(state.value, state.place, i, chosen):
-                chosen = i
-        if chosen < 0:
-            break
-        position, m = state.place[chosen], state.feature[chosen]
-        state.won[won, 0], state.won[won, 1], state.won[won, 2] = position, m, time
-        state.map_done[m] = 1
-        block_around(position, competition.radius, state.zone_done, grid)
-        n -= 1
-        state.value[chosen] = state.value[n]
-        state.place[chosen], state.feature[chosen] = state.place[n], state.feature[n]
-        won += 1
-        room -= 1
-    return won
 
 
 @njit(cache=True)
@@ -253,7 +177,10 @@ def _teach(weights, state, begun, won, steps, rate, pace, rule, grid):
 
 
 @njit(cache=True)
-def _show(spikes, image, steps, rate, pace, weights, threshold, grid, competition, rule, state):
+def _show(
+    spikes, image, steps, rate, pace, weights, threshold, least, grid, competition, rule, state,
+    windows, pending,
+):  # fmt: skip
     """Show one image, up to the step in which its last winner is found."""
     start, unit, step = spikes
     first, end = start[image], start[image + 1]
@@ -261,36 +188,35 @@ def _show(spikes, image, steps, rate, pace, weights, threshold, grid, competitio
         state.latency[unit[at]] = step[at]
     state.zone_done[:] = 0
     state.map_done[:] = 0
-    n_ever, won, at = 0, 0, first
+    if competition.at_once:
+        close_idle(unit, first, end, least, windows, pending, grid)
+    won, at, kept = 0, first, -1
     while at < end:
-        time = step[at]
-        begin, n_now = at, 0
+        time, begin = step[at], at
         while at < end and step[at] == time:
             at += 1
-        # Sums of float32 depend on their order. In this one, neurons that see the same pattern in
-        # two places have equal potentials, whatever the order in which spikes were sent.
-        ordered = unit[begin:at].copy()
-        ordered.sort()
-        for one in ordered:
-            n_now, n_ever = spread(
-                one, weights, state.potential, state.done, state.mark, state.now, n_now,
-                state.ever, n_ever, grid,
-            )  # fmt: skip
-        n = _candidates(state, n_now, threshold)
+        kept += 1
+        n_now = take(unit, begin, at, kept, least, windows, pending, grid)
+        n = _candidates(n_now, kept, weights, threshold, state, windows, pending, grid)
         if competition.map_first:
-            n = _best_of_each_map(state.place, state.feature, state.value, n, state.map_done)
+            n = best_of_each_map(state.place, state.feature, state.value, n, state.map_done)
         begun = won
         room = competition.winners - (0 if competition.per_step else won)
         won = choose(state, n, room, won, time, competition, grid)
+        if won == len(state.won) or (not competition.per_step and won == competition.winners):
+            at = end
+        for i in range(begun, won):
+            close_around(state.won[i, 0], competition.radius, windows, pending, grid)
+        if at < end and (kept == KEPT - 1 or (competition.at_once and won > begun)):
+            add_all_up(kept, weights, windows, pending, grid)
+            kept = -1
         if competition.at_once:
             _teach(weights, state, begun, won, steps, rate, pace, rule, grid)
-        if won == len(state.won) or (not competition.per_step and won == competition.winners):
-            break
     if not competition.at_once:
         _teach(weights, state, 0, won, steps, rate, pace, rule, grid)
     for at in range(first, end):
         state.latency[unit[at]] = steps
-    clear(state.potential, state.done, state.mark, state.ever, n_ever)
+    forget(windows, pending)
 
 
 @njit(cache=True, nogil=True)
@@ -304,13 +230,15 @@ def train(
     doubles with the updates (see `_teach`). Changes `weights` and `pace` in place. Returns the
     images shown and the convergence measure, taken every `check_every` images.
     """
-    state = _new_state(grid, maps, weights.shape[3], steps)
+    state, windows = _new_state(grid, maps, steps), new_windows(grid)
+    least = least_spikes(max(float(weights.max()), rule.high), threshold)
+    pending = new_pending(spikes[0], windows, weights.shape[3], grid)
     trace = np.empty(len(order) // check_every + 1, np.float64)
     shown = checks = 0
     for image in order:
         _show(
-            spikes, image, steps, rates[shown], pace, weights, threshold, grid, competition, rule,
-            state,
+            spikes, image, steps, rates[shown], pace, weights, threshold, least, grid, competition,
+            rule, state, windows, pending,
         )  # fmt: skip
         shown += 1
         if shown % check_every == 0:

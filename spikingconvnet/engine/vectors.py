@@ -112,6 +112,160 @@ def highest(context, table, i):
 
 
 @intrinsic
+def first_at_least(context, table, i, value):
+    """Return the first place in row i of `table` (n, width) with at least `value`, or 0."""
+
+    def generate(context, builder, signature, arguments):
+        array = _array(context, builder, signature.args[0], arguments[0])
+        row, vectors = _row(builder, array, arguments[1])
+        limit = _spread(builder, arguments[2])
+        bits = ir.IntType(LANES)
+        answer = cgutils.alloca_once_value(builder, _number(0))
+        # All of them, the last first: where to stop could not be foreseen.
+        with cgutils.for_range(builder, vectors, intp=_INDEX) as loop:
+            number = builder.sub(builder.sub(vectors, _number(1)), loop.index)
+            here = builder.fcmp_ordered(">=", _load(builder, row, number), limit)
+            mask = builder.bitcast(here, bits)
+            lane = builder.zext(builder.cttz(mask, ir.IntType(1)(0)), _INDEX)
+            place = builder.add(builder.mul(number, _number(LANES)), lane)
+            found = builder.icmp_unsigned("!=", mask, bits(0))
+            builder.store(builder.select(found, place, builder.load(answer)), answer)
+        return builder.load(answer)
+
+    return types.int64(table, types.int64, types.float32), generate
+
+
+BLOCKS = (4, 2, 1)
+"""Vectors of a row that `add_listed` adds up together, each a multiple of the next."""
+
+
+def _add_block(builder, row, table, vectors, first, size, listed):
+    """Add the listed rows to `size` vectors from `first` on; return which are above `limit`."""
+    numbers, begin, end, limit, old = listed
+    sums = [cgutils.alloca_once(builder, _VECTOR) for _ in range(size)]
+    for v, held in enumerate(sums):
+        before = _load(builder, row, builder.add(first, _number(v)))
+        builder.store(builder.select(old, before, ir.Constant(_VECTOR, None)), held)
+    with cgutils.for_range_slice(builder, begin, end, _number(1), _INDEX) as (at, _):
+        number = builder.zext(builder.load(builder.gep(numbers, [at])), _INDEX)
+        source = builder.add(builder.mul(number, vectors), first)
+        for v, held in enumerate(sums):
+            weight = _load(builder, table, builder.add(source, _number(v)))
+            builder.store(builder.fadd(builder.load(held), weight), held)
+    bits = ir.IntType(LANES)
+    found = bits(0)
+    for v, held in enumerate(sums):
+        total = builder.load(held)
+        builder.store(total, builder.gep(row, [builder.add(first, _number(v))]), align=4)
+        above = builder.fcmp_ordered(">", total, limit)
+        found = builder.or_(found, builder.bitcast(above, bits))
+    return found
+
+
+@intrinsic
+def add_listed(context, total, i, old, rows, listed, count, threshold):
+    """Add rows ``listed[:count]`` (int32) of `rows` (n, width), one by one, to row i of `total`.
+
+    That is taken for 0 unless `old`. Returns whether a number in it is above `threshold` (float32)
+    then.
+    """
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        row, vectors = _row(builder, _array(context, builder, kinds[0], arguments[0]), arguments[1])
+        old = builder.icmp_unsigned("!=", arguments[2], arguments[2].type(0))
+        table, _ = _row(builder, _array(context, builder, kinds[3], arguments[3]), _number(0))
+        numbers = _array(context, builder, kinds[4], arguments[4]).data
+        listed = (numbers, _number(0), arguments[5], _spread(builder, arguments[6]), old)
+        bits = ir.IntType(LANES)
+        found = cgutils.alloca_once_value(builder, bits(0))
+        done = _number(0)
+        for size in BLOCKS:
+            whole = builder.sub(vectors, builder.urem(vectors, _number(size)))
+            with cgutils.for_range_slice(builder, done, whole, _number(size), _INDEX) as (at, _):
+                above = _add_block(builder, row, table, vectors, at, size, listed)
+                builder.store(builder.or_(builder.load(found), above), found)
+            done = whole
+        return builder.icmp_unsigned("!=", builder.load(found), bits(0))
+
+    kinds = (types.int64, types.int64, rows, listed, types.int64, types.float32)
+    return types.boolean(total, *kinds), generate
+
+
+def _shares(context, builder, kinds, values):
+    """Return, by place in the lists of spikes, the row of weights and the share that it counts."""
+    units, steps, shares = (
+        _array(context, builder, kind, value).data
+        for kind, value in zip(kinds, values, strict=True)
+    )
+
+    def at(place):
+        row = builder.zext(builder.load(builder.gep(units, [place])), _INDEX)
+        step = builder.zext(builder.load(builder.gep(steps, [place])), _INDEX)
+        return row, _spread(builder, builder.load(builder.gep(shares, [step])))
+
+    return at
+
+
+_FUSED = ("contract",)
+"""Lets a processor that can multiply and add at once do so."""
+
+
+@intrinsic
+def add_shares(context, total, rows, unit, step, share, first, end):
+    """Add ``share[step[k]] * rows[unit[k]]`` to `total` (width,) for all k of first..end - 1.
+
+    `rows` (n, width); `unit` int32, `step` uint8, `share` float32.
+    """
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        out = _array(context, builder, kinds[0], arguments[0]).data
+        out = builder.bitcast(out, _VECTOR.as_pointer())
+        table, vectors = _row(builder, _array(context, builder, kinds[1], arguments[1]), _number(0))
+        spike = _shares(context, builder, kinds[2:5], arguments[2:5])
+        held = cgutils.alloca_once(builder, _VECTOR)
+        with cgutils.for_range(builder, vectors, intp=_INDEX) as part:
+            builder.store(_load(builder, out, part.index), held)
+            with cgutils.for_range_slice(
+                builder, arguments[5], arguments[6], _number(1), _INDEX
+            ) as (at, _):
+                row, counts = spike(at)
+                place = builder.add(builder.mul(row, vectors), part.index)
+                added = builder.fmul(counts, _load(builder, table, place), flags=_FUSED)
+                builder.store(builder.fadd(builder.load(held), added, flags=_FUSED), held)
+            builder.store(builder.load(held), builder.gep(out, [part.index]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(total, rows, unit, step, share, types.int64, types.int64), generate
+
+
+@intrinsic
+def spread_shares(context, rows, by, unit, step, share, first, end):
+    """Add ``share[step[k]] * by`` to ``rows[unit[k]]``; the arguments are those of `add_shares`."""
+
+    def generate(context, builder, signature, arguments):
+        kinds = signature.args
+        table, vectors = _row(builder, _array(context, builder, kinds[0], arguments[0]), _number(0))
+        given = _array(context, builder, kinds[1], arguments[1]).data
+        given = builder.bitcast(given, _VECTOR.as_pointer())
+        spike = _shares(context, builder, kinds[2:5], arguments[2:5])
+        with cgutils.for_range_slice(builder, arguments[5], arguments[6], _number(1), _INDEX) as (
+            at,
+            _,
+        ):
+            row, counts = spike(at)
+            with cgutils.for_range(builder, vectors, intp=_INDEX) as part:
+                place = builder.add(builder.mul(row, vectors), part.index)
+                added = builder.fmul(counts, _load(builder, given, part.index), flags=_FUSED)
+                new = builder.fadd(_load(builder, table, place), added, flags=_FUSED)
+                builder.store(new, builder.gep(table, [place]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(rows, by, unit, step, share, types.int64, types.int64), generate
+
+
+@intrinsic
 def add_rows(context, total, rows, index, first, end):
     """Add rows ``index[first:end]`` (int32) of `rows` (n, LANES) to `total` (LANES,)."""
 

@@ -135,6 +135,8 @@ def read_arrays(path: str | Path, required: Sequence[str] = ()) -> dict[str, np.
     """Read every array of an ``.npz`` file; StorageError when it is damaged or lacks a name."""
     data = _read_bytes(Path(path))
     try:
+        # NumPy would take what is no archive for pickled objects, and offer to load them.
+        zipfile.ZipFile(io.BytesIO(data)).close()
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (AttributeError, OSError, *_NPZ_DAMAGE) as error:

@@ -1,8 +1,8 @@
 """Networks of ours: the layer of Goupy et al. (2023) made wider, and four such layers joined.
 
 joined: 7x7, 5x5 and 9x9 kernels on the pixels and 7x7 kernels on on- and off-centre cells, all by
-local rules: the read-out is taught by the paired rule (joined_svm: an SVM). wide: the 9x9 kernels
-alone, and an SVM.
+local rules: the read-out is taught by the paired rule (joined_svm: an SVM). wide: twice as many
+9x9 kernels alone, and an SVM.
 Maps, windows and thresholds were chosen on the last 10,000 images of MNIST's training file, and so
 was it to go on learning for all images although most weights have settled.
 """
@@ -28,15 +28,15 @@ PIXELS, CELLS = (0, 1), (1, 3)
 
 
 def _layer(
-    side: int, threshold: float, channels: tuple[int, int] | None = PIXELS, cells: bool = False
+    side: int, threshold: float, channels: tuple[int, int] | None = PIXELS, maps: int = 128
 ) -> SpikingConv:
     return SpikingConv(
-        maps=128,
+        maps=maps,
         shape=side,
         padding=side // 2,
         threshold=threshold,
         pool=POOL,
-        rule=OrderSTDP(rate=0.01, top_rate=0.1) if cells else VDSP(),
+        rule=OrderSTDP(rate=0.01, top_rate=0.1) if channels == CELLS else VDSP(),
         competition=COMPETITION,
         channels=channels,
         stop=0.0,
@@ -51,7 +51,7 @@ MODEL = HostModel(
         Branches(
             (
                 _layer(7, 10.0),
-                _layer(7, 15.0, CELLS, cells=True),
+                _layer(7, 15.0, CELLS),
                 _layer(5, 6.0),
                 _layer(9, 14.0),
             )
@@ -64,7 +64,7 @@ VARIANTS = {
         MODEL,
         name="wide",
         encoder=TimeToFirstSpike(15),
-        layers=(_layer(9, 14.0, None),),
+        layers=(_layer(9, 14.0, None, maps=256),),
         readout=LinearSVM(C=0.005),
     ),
     "joined_svm": replace(MODEL, name="joined_svm", readout=LinearSVM(C=0.002)),

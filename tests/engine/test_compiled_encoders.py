@@ -116,6 +116,11 @@ def test_filter_banks(name, seed):
             ]
             low, high = (np.stack(side, axis=2) for side in zip(*spans, strict=True))
         assert np.all((low <= steps[image]) & (steps[image] <= high))
+        planes = [values] if bank.joint else np.moveaxis(values, 2, 0)
+        binned = latency.equal_bins if bank.joint else latency.proportional_bins
+        defined = [binned(plane[None], bank.steps)[0] for plane in planes]
+        defined = defined[0] if bank.joint else np.stack(defined, axis=2)
+        assert np.array_equal(defined[low == high], low[low == high])
         # Ranks that may move are rare, or nothing would be checked here.
         assert np.mean(low == high) > 0.97
     assert (steps[1] == bank.steps).all() and (steps[[0, 2]] < bank.steps).any()
@@ -136,6 +141,16 @@ def test_threads_and_chunks_change_nothing(encoder, monkeypatch):
             assert np.array_equal(part.start, whole.start)
     finally:
         numba.set_num_threads(before)
+
+
+def test_a_bank_is_compiled_once_for_all_sizes_and_images():
+    images = np.random.default_rng(0).integers(256, size=(2, 9, 8), dtype=np.uint8)
+    kept = np.frombuffer(images.tobytes(), np.uint8).reshape(images.shape)  # not to be written to
+    encode(BANKS["six"], images)
+    known = len(module._filter_to_spikes.signatures)
+    for bank in (*BANKS.values(), FilterBank((DoG(5, 1.0, 2.0),)), FilterBank(crop=1)):
+        encode(bank, kept)
+    assert len(module._filter_to_spikes.signatures) == known
 
 
 @pytest.mark.parametrize("images", [np.zeros((2, 3)), np.zeros((2, 3, 3))])

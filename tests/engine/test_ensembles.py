@@ -1,5 +1,6 @@
 """Heads that vote, a convolution taught along with its decision layer, and merged branches."""
 
+import numba
 import numpy as np
 import pytest
 from drawn_waves import random_waves
@@ -251,10 +252,38 @@ def test_a_joint_training_goes_on_from_its_state():
             second.restore(first.state() | {"conv": conv_kernels})
 
 
-def test_a_reward_with_a_competition_that_it_cannot_follow_is_refused():
-    reward = RewardSTDP()
-    with pytest.raises(ModelError, match=r"SpikingConv\.reward: given"):
-        SpikingConv(4, 3, 1.0, competition=Competition(map_first=True), reward=reward)
+@pytest.mark.parametrize("joint", [True, False])
+def test_threads_change_nothing(joint):
+    rng = np.random.default_rng(8)
+    waves, labels = random_waves(rng, SHAPE, STEPS, 300), rng.integers(CLASSES, size=300)
+    before, found = numba.get_num_threads(), []
+    try:
+        for threads in (1, min(2, before)):
+            numba.set_num_threads(threads)
+            if joint:
+                conv, above = joint_layers(True, adaptive=True)
+                trainer = joint_trainer(conv, above, *drawn(conv, above)[:2])
+                trainer.run_epoch(waves, labels)
+            else:
+                trainer = taught(vote_layer(), waves, labels)
+            found.append((trainer.state(), trainer.scores(waves)))
+    finally:
+        numba.set_num_threads(before)
+    for name, value in found[0][0].items():
+        assert np.array_equal(value, found[1][0][name])
+    assert np.array_equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"competition": Competition(map_first=True)}, r"SpikingConv\.reward: given"),
+        ({"levels": 16}, r"SpikingConv\.levels: 16 with SpikingConv\.reward \(one of them must"),
+    ],
+)
+def test_a_reward_that_a_layer_cannot_follow_is_refused(changes, message):
+    with pytest.raises(ModelError, match=message):
+        SpikingConv(4, 3, 1.0, reward=RewardSTDP(), **changes)
 
 
 # ---- branches that meet unit by unit -------------------------------------------------------------

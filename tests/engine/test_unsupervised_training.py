@@ -5,7 +5,14 @@ from dataclasses import replace
 import numba
 import numpy as np
 import pytest
-from drawn_waves import competitions, convolutions, exact_kernels, random_waves, train_by_reference
+from drawn_waves import (
+    PARTS,
+    competitions,
+    convolutions,
+    exact_kernels,
+    random_waves,
+    train_by_reference,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +83,30 @@ def test_many_images_lead_to_the_same_kernels(kind, update, data, competition, s
     waves = random_waves(rng, (6, 5, 2), steps=6, images=8)
     weights = rng.uniform(0.2, 0.8, layer.weight_shape(waves.shape))
     agree(layer, waves, rng.integers(8, size=12), weights)
+
+
+@pytest.mark.parametrize("update", ["image", "step"])
+@pytest.mark.parametrize("maps", [3, 120])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_more_steps_than_are_kept_in_order(stride, maps, update):
+    """Steps are added up late, sixteen at most; and maps lie in one vector, or in many."""
+    rng = np.random.default_rng(maps)
+    layer = SpikingConv(
+        maps, (4, 3), 3.0, stride, (1, 2), rule=VDSP(rate=0.1, update=update), stop=0.0,
+        competition=Competition(3, "step", 1),
+    )  # fmt: skip
+    waves = random_waves(rng, (9, 8, 2), steps=60, images=6)
+    weights = rng.uniform(0.2, 0.8, layer.weight_shape(waves.shape))
+    assert agree(layer, waves, np.arange(6), weights) > 5
+
+
+def test_kernels_beyond_the_bounds_fire_when_they_should():
+    """A weight above w_max until it changes needs fewer spikes; one below 0 takes some away."""
+    rng = np.random.default_rng(4)
+    layer = SpikingConv(5, 3, 3.0, rule=OrderSTDP(rate=0.1), stop=0.0)
+    waves = random_waves(rng, (7, 6, 2), steps=6, images=8)
+    weights = rng.integers(-PARTS, 3 * PARTS, layer.weight_shape(waves.shape)) / PARTS
+    assert sum(agree(layer, waves, np.array([image]), weights) for image in range(8)) > 5
 
 
 def test_the_drawn_images_do_teach():
