@@ -96,6 +96,10 @@ TRAINING = {
     "sample_ms": 0,
 }
 
+# A step that is stopped goes on from its last checkpoint. Images between two of them, or windows
+# that a layer sees on a board: there each such batch is a run of its own, which starts from rest.
+CHECKPOINT_EVERY = 5000
+
 # Images shown in one run of the rebuilt network; more of them need more memory on the board.
 INFERENCE = {"images_per_run": 1000}
 

@@ -44,10 +44,15 @@ REQUIRES = [
 ]
 # Writes logs for TensorBoard without needing TensorFlow; 2.6 is the series tried here.
 TENSORBOARD = "tensorboardX >= 2.6, < 3"
+# The floating-point reference of --mode compare; 3.10 is the series tried here.
+NEST = "nest-simulator >= 3.10, < 4"
 EXTRAS = {
     "tensorboard": [TENSORBOARD],
+    "nest": [NEST],
     "test": [
         TENSORBOARD,
+        # Has no wheels for other systems, where the test of that reference sees it told so.
+        f"{NEST}; sys_platform == 'linux' and platform_machine == 'x86_64'",
         # Runs the tests; 8 has the importlib import mode used here.
         "pytest >= 8, < 10",
         # Finds odd shapes that break a formula.

@@ -1,12 +1,13 @@
-"""Go on from a checkpoint of the same training, and from no other."""
+"""Go on from a checkpoint of the same step, and from no other."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from spikingconvnet.errors import DataError, StorageError
+from spikingconvnet.errors import BoardError, DataError, SpikingConvNetError, StorageError
 from spikingconvnet.workflow import Job
 
 # What `restore` functions raise on arrays that are there and readable but not theirs.
@@ -51,6 +52,30 @@ def resumed(job: Job, name: str, wanted: str, restore: Callable[[dict[str, Any]]
 def save(job: Job, name: str, wanted: str, state: dict[str, Any]) -> None:
     """Save a state under its identity."""
     job.run.save_arrays(name, **{**state, "identity": wanted})
+
+
+@contextmanager
+def told(job: Job, what: str, progress: Callable[[], tuple[int, int]]) -> Iterator[None]:
+    """Say what is kept of a step that is stopped or loses its board, and how it goes on.
+
+    `progress` gives how many of `what` are saved, and of how many.
+    """
+    try:
+        yield
+    except BoardError as error:
+        raise type(error)(f"{error}; {_fate(what, *progress())}") from error
+    except SpikingConvNetError:
+        raise
+    except BaseException as error:
+        if progress()[0] or isinstance(error, KeyboardInterrupt):
+            job.say(_fate(what, *progress()))
+        raise
+
+
+def _fate(what: str, done: int, total: int) -> str:
+    if not done:
+        return f"no {what} are done yet; the same command starts again"
+    return f"{done:,} of {total:,} {what} are done and kept; the same command goes on after them"
 
 
 def remove(job: Job, *names: str) -> None:

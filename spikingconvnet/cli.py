@@ -308,11 +308,13 @@ def loaddata(job: Any, layer: str | None) -> None:
 
 def training(job: Any, layer: str | None) -> None:
     """Train a layer or the read-out."""
-    steps = _workflow(job)
     if layer == "svm":
-        steps.fit_readout(job)
-    else:
-        steps.train_layer(job, _layer_number("training", layer, "a layer's number, or svm"))
+        _workflow(job).fit_readout(job)
+        return
+    from spikingconvnet import board_training
+
+    steps = board_training if job.model is None else _workflow(job)
+    steps.train_layer(job, _layer_number("training", layer, "a layer's number, or svm"))
 
 
 def testing(job: Any, layer: str | None) -> None:
@@ -333,12 +335,12 @@ def info(job: Any, layer: str | None) -> None:
 
 def multi(job: Any, layer: str | None) -> None:
     """Train copies of a layer in parallel."""
-    from spikingconvnet import workflow
+    from spikingconvnet import board_training
 
     number = _layer_number("multi", layer, "a layer's number")
     if job.model is not None:
         raise UsageError(f"--mode multi: {job.model.name} (copies are trained on a board only)")
-    workflow.train_copies(job, number)
+    board_training.train_copies(job, number)
 
 
 def deploy(job: Any, layer: str | None) -> None:

@@ -8,22 +8,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikingconvnet import backends, deploy_report, host_readouts
+from spikingconvnet import backends, checkpoints, deploy_report, host_readouts
 from spikingconvnet.algorithms import board_layers
 from spikingconvnet.algorithms.waves import Waves
-from spikingconvnet.backends import Backend, preflight, provenance
+from spikingconvnet.backends import Backend, preflight, provenance, reference
+from spikingconvnet.classes import deployability
 from spikingconvnet.classes.classifier import LinearReadout
 from spikingconvnet.classes.deployed import SOURCE, Answers, Deployment, check_model, deployment
 from spikingconvnet.classes.deployed_network import DeployedNetwork, Seen
+from spikingconvnet.classes.fully_connected import FullyConnectedModel
 from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.single_spike import DenseDecision, SpikingConv
+from spikingconvnet.deploy_batches import Kept, arrays_of, seen_in
 from spikingconvnet.engine import board_semantics
 from spikingconvnet.engine.encode import encode
 from spikingconvnet.errors import NotTrainedError, StorageError, UsageError
 from spikingconvnet.host_lesson import Lesson, bar, lesson
 from spikingconvnet.workflow import Job, fingerprint, running_backend, sheet_of
 
-DEPLOYED, RECORD = "deployed.npz", "deployed.json"
+DEPLOYED, RECORD, REFERENCE = "deployed.npz", "deployed.json", "reference.json"
 IMAGES = 1000
 """Test images that are shown, unless told otherwise."""
 
@@ -55,9 +58,11 @@ class Prepared:
 def host_model(job: Job, mode: str) -> HostModel:
     """Return the model of a job if it can be deployed; UsageError if not."""
     if not isinstance(job.model, HostModel):
-        name = "the layers of the parameter file" if job.model is None else job.model.name
+        if isinstance(job.model, FullyConnectedModel):
+            raise UsageError(f"--mode {mode}: {job.model.name} {deployability.verdict(job.model)}")
         raise UsageError(
-            f"--mode {mode}: {name} (must be a convolutional network of the zoo: --model NAME)"
+            f"--mode {mode}: the layers of the parameter file (must be a convolutional network of "
+            "the zoo: --model NAME)"
         )
     check_model(job.model)
     return job.model
@@ -69,6 +74,7 @@ def host_model(job: Job, mode: str) -> HostModel:
 def planned(held: Lesson) -> Deployment:
     """Return the populations and projections of what the run directory holds."""
     weights, part = host_readouts.saved(held, "trained")
+    host_readouts.check_same_network(held)
     return deployment(held.model, held.shape, weights, _answers(held, part))
 
 
@@ -114,6 +120,7 @@ def prepared(job: Job, mode: str) -> Prepared:
         raise UsageError(f"--images: {images} (must be in 1..{most}, the test images)")
     chosen = held.images.test[:images]
     numbers = [link.connections.weight for link in plan.links]
+    numbers += [each.kernels for each in plan.kernels]
     return Prepared(
         held, plan, images, predicted(held, plan, chosen), fingerprint([*numbers, chosen])
     )
@@ -133,58 +140,59 @@ def deploy(job: Job) -> None:
     )
     job.say(f"prediction and connection lists: {built_s:.1f} s")
     preflight.refuse(ready.plan, needs, job.version)
-    with running_backend(job) as backend:
-        seen, speed, counts = _run(job, backend, ready)
-    if seen is None:
+    kept = Kept(job, ready.plan, ready.images)
+    with checkpoints.told(job, "images", kept.progress), running_backend(job) as backend:
+        if backend.has_data:
+            kept.load(ready.identity, backend.origin)
+        speed = _run(job, backend, ready, kept)
+    if not backend.has_data:
         return
-    _save(job, ready, seen, backend.origin)
-    record = {
-        "needs": asdict(needs), "speed": speed, "provenance": dict(counts), "strays": seen.strays,
-    }  # fmt: skip
+    seen, counts = kept.whole()
+    job.run.save_arrays(DEPLOYED, **arrays_of(seen), identity=ready.identity, origin=backend.origin)
+    kept.remove()
+    counts |= preflight.quantised(needs)
+    record = {"needs": asdict(needs), "speed": speed, "provenance": counts, "strays": seen.strays}
     _tell(job, ready, seen, backend.origin, record)
 
 
-def _run(
-    job: Job, backend: Backend, ready: Prepared
-) -> tuple[Seen | None, dict[str, float], Mapping[str, int]]:
-    """Show the images; return what was seen, seconds by what they went into, and faults."""
+def _run(job: Job, backend: Backend, ready: Prepared, kept: Kept) -> dict[str, float]:
+    """Show the images that are not kept yet; return how many, and seconds by what they went into.
+
+    Each batch is kept as it comes.
+    """
+    images = ready.images - kept.done
+    if not images:
+        return {}
     started = time.perf_counter()
+    waves = ready.prediction.waves[SOURCE].select(np.arange(kept.done, ready.images))
     with bar("deploying") as report:
         network = DeployedNetwork(backend.sim, ready.plan, report=report)
         with network:
-            network.build(ready.prediction.waves[SOURCE])
-            provenance.ask()
+            network.build(waves, kept.every)
             built = time.perf_counter()
-            network.simulate(ready.images)
-            ran = time.perf_counter()
-            if not backend.has_data:
-                found = backends.measure(network.neurons, network.synapses, network.run_ms)
-                job.say(f"mapped by sPyNNaker:\n{found.as_text()}")
-                return None, {}, {}
+            reading, faults = 0.0, dict.fromkeys(provenance.COUNTS, 0)
+            while kept.done < ready.images:
+                count = min(kept.every, ready.images - kept.done)
+                network.simulate(count)
+                if not backend.has_data:
+                    run_ms = float(ready.plan.duration_ms(images))
+                    mapped = backends.measure(network.neurons, network.synapses, run_ms)
+                    job.say(f"mapped by sPyNNaker:\n{mapped.as_text()}")
+                    return {}
+                ran = time.perf_counter()
+                found = provenance.found()
+                kept.add(network.read(count), {name: found[name] - faults[name] for name in found})
+                faults = dict(found)
+                reading += time.perf_counter() - ran
             shown = provenance.running_s()
-            counts = provenance.found()
-            seen = network.read(ready.images)
-    speed = {
+    total = time.perf_counter() - started
+    return {
+        "images": images,
         "building_s": built - started,
-        "mapping_and_loading_s": ran - built - shown,
+        "mapping_and_loading_s": total - (built - started) - shown - reading,
         "running_s": shown,
-        "reading_s": time.perf_counter() - ran,
+        "reading_s": reading,
     }
-    return seen, speed, counts
-
-
-def _save(job: Job, ready: Prepared, seen: Seen, origin: str) -> None:
-    arrays: dict[str, Any] = {
-        "labels": seen.labels, "identity": ready.identity, "origin": origin,
-    }  # fmt: skip
-    for name, waves in seen.waves.items():
-        key = name.replace(" ", "_")
-        arrays |= {
-            f"{key}_start": waves.start,
-            f"{key}_unit": waves.unit,
-            f"{key}_step": waves.step,
-        }
-    job.run.save_arrays(DEPLOYED, **arrays)
 
 
 def _tell(job: Job, ready: Prepared, seen: Seen, origin: str, record: dict[str, Any]) -> None:
@@ -195,6 +203,11 @@ def _tell(job: Job, ready: Prepared, seen: Seen, origin: str, record: dict[str, 
     verdicts = [
         *deploy_report.verdicts(ready.plan, outcome, record.get("provenance", {})),
         *deploy_report.stray_verdicts(record.get("strays", {})),
+        *deploy_report.weight_verdicts(
+            ready.held.model.layers,
+            host_readouts.saved(ready.held, "trained")[0],
+            ready.held.untrained(),
+        ),
     ]
     record = {"model": ready.plan.name, **record, **outcome.as_dict(), "verdicts": verdicts}
     job.run.save_json(RECORD, record, origin)
@@ -202,10 +215,11 @@ def _tell(job: Job, ready: Prepared, seen: Seen, origin: str, record: dict[str, 
     job.keep([DEPLOYED, RECORD, *files])
     job.say(outcome.as_text(origin))
     if record.get("speed"):
-        job.say(deploy_report.speed_text(record["speed"], ready.images))
+        job.say(deploy_report.speed_text({"images": ready.images} | record["speed"]))
     for verdict in verdicts:
         job.say(f"verdict: {verdict}")
-    job.say(f"results: {job.run.file(RECORD)}; figure: {files[0]}")
+    drawn = f"; figure: {files[0]}" if files else ""
+    job.say(f"results: {job.run.file(RECORD)}{drawn}")
 
 
 def compare(job: Job) -> None:
@@ -226,20 +240,32 @@ def compare(job: Job) -> None:
         for key, value in job.run.load_json(RECORD).items()
         if key in ("needs", "speed", "provenance", "strays")
     }
-    seen = Seen(_loaded(job, ready, saved), saved["labels"], {})
+    try:
+        seen = seen_in(ready.plan, saved)
+    except KeyError as error:
+        raise StorageError(f"{job.run.file(DEPLOYED)}: lacks {error}") from error
     _tell(job, ready, seen, str(saved["origin"]), record)
+    _tell_reference(job, ready)
 
 
-def _loaded(job: Job, ready: Prepared, saved: Mapping[str, Any]) -> dict[str, Waves]:
-    waves = {}
-    for part in ready.plan.layers[1:]:
-        key = part.name.replace(" ", "_")
-        try:
-            arrays = (saved[f"{key}_{name}"] for name in ("start", "unit", "step"))
-            waves[part.name] = Waves(part.shape, ready.plan.steps, *arrays)
-        except KeyError as error:
-            raise StorageError(f"{job.run.file(DEPLOYED)}: lacks {error}") from error
-    return waves
+def _tell_reference(job: Job, ready: Prepared) -> None:
+    """Tell how the host compares with a simulator in double precision, where there is one."""
+    if not reference.installed():
+        job.say(reference.MISSING)
+        return
+    with bar("NEST"):
+        seen = reference.run(
+            ready.plan, ready.prediction.waves[SOURCE], job.run.file(reference.LOG)
+        )
+    outcome = deploy_report.compare(
+        ready.plan, ready.prediction.waves, ready.prediction.labels, seen.waves, seen.labels,
+        ready.labels,
+    )  # fmt: skip
+    sheet = sheet_of(job, reference.NAME)
+    files = deploy_report.figure(sheet, outcome, "drift_reference", "NEST")
+    job.run.save_json(REFERENCE, outcome.as_dict("reference"), reference.NAME)
+    job.keep([REFERENCE, *files])
+    job.say(outcome.as_text(reference.NAME, "NEST"))
 
 
 def info(job: Job) -> None:

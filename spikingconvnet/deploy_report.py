@@ -1,6 +1,6 @@
 """How a board differed from its prediction: table, figure, verdicts with the next step to take."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikingconvnet.algorithms import board_layers
 from spikingconvnet.algorithms.drift import Drift, drift
 from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.classes.deployed import Deployment
-from spikingconvnet.report import Sheet
+from spikingconvnet.report import Sheet, fault_verdicts
 from spikingconvnet.utilities import metrics
 
 
@@ -25,8 +26,8 @@ class Outcome:
     host_accuracy: float
     board_accuracy: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the numbers under their names."""
+    def as_dict(self, other: str = "board") -> dict[str, Any]:
+        """Return the numbers under their names; `other` is what was held to the host."""
         layers = {
             name: {
                 "expected": int(found.expected.sum()),
@@ -42,12 +43,12 @@ class Outcome:
             "layers": layers,
             "label_agreement": self.agreement,
             "host_accuracy": self.host_accuracy,
-            "board_accuracy": self.board_accuracy,
+            f"{other}_accuracy": self.board_accuracy,
         }
 
-    def as_text(self, origin: str) -> str:
-        """Return a table."""
-        head = ("layer", "host", "board", "differing", "images equal", "first difference")
+    def as_text(self, origin: str, other: str = "board") -> str:
+        """Return a table; `other` is what was held to the host."""
+        head = ("layer", "host", other, "differing", "images equal", "first difference")
         rows = [head, *(_row(name, found) for name, found in self.layers.items())]
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         table = "\n".join(
@@ -56,7 +57,7 @@ class Outcome:
         )
         return (
             f"spikes on the host engine and on the {origin}, {self.images:,} images\n{table}\n"
-            f"labels equal {self.agreement:.2%}; accuracy host {self.host_accuracy:.2%}, board "
+            f"labels equal {self.agreement:.2%}; accuracy host {self.host_accuracy:.2%}, {other} "
             f"{self.board_accuracy:.2%}"
         )
 
@@ -94,14 +95,13 @@ def verdicts(plan: Deployment, outcome: Outcome, counts: Mapping[str, int]) -> I
         if not found.seen.any():
             yield f"{name}: no spike at all in {outcome.images:,} images ({_silence(found)})"
     equal = outcome.agreement == 1 and all(found.equal for found in outcome.layers.values())
-    for what, advice in _ADVICE.items():
-        # sPyNNaker 7.4.1 lets packets end at chips that do not want them, where they count as
-        # dropped: when all came that should, nothing is wrong.
-        if counts.get(what) and not (equal and what == "dropped"):
-            yield f"{what}: {counts[what]:,} {advice}"
+    # sPyNNaker 7.4.1 lets packets end at chips that do not want them, where they count as dropped:
+    # when all came that should, nothing is wrong.
+    wrong = {what: n for what, n in counts.items() if n and not (equal and what == "dropped")}
+    yield from fault_verdicts(wrong)
     if equal:
         yield f"host equals board: every spike of {outcome.images:,} images, and every label"
-    elif not any(counts.get(what) for what in _ADVICE):
+    elif not wrong:
         first = next(
             (name for name, found in outcome.layers.items() if not found.equal), "decision"
         )
@@ -119,13 +119,23 @@ def _silence(found: Drift) -> str:
     )
 
 
-_ADVICE = {
-    "late": "spikes came late (fewer neurons on a core, or slow time down)",
-    "dropped": "packets dropped by routers (slow time down; on a real board, turn reinjection on)",
-    "lost": "packets lost by full input buffers (fewer neurons on a core, or slow time down)",
-    "overruns": "ticks took longer than 1 ms (fewer neurons on a core, or slow time down)",
-    "saturated": "sums of weights were too large for their 16 bits (fewer levels, or inputs)",
-}
+def weight_verdicts(
+    layers: Sequence[Any], weights: Sequence[NDArray[Any]], initial: Sequence[NDArray[Any]]
+) -> Iterator[str]:
+    """Yield one line for each convolution that learnt nothing, or loses kernels when rounded."""
+    for number, (layer, now, before) in enumerate(zip(layers, weights, initial, strict=True), 1):
+        if layer.images and np.array_equal(now, before):
+            yield (
+                f"conv {number}: training changed no weight (lower SpikingConv.threshold, or show "
+                "more images)"
+            )
+        whole = board_layers.counts(now, layer.rule.w_max, layer.levels)
+        lost = int((~whole.any(axis=(1, 2, 3))).sum())
+        if lost:
+            yield (
+                f"conv {number}: {lost} of {len(whole)} kernels are 0 in {layer.levels} levels "
+                "(train them longer, or give SpikingConv.levels more)"
+            )
 
 
 def stray_verdicts(strays: Mapping[str, int]) -> Iterator[str]:
@@ -135,9 +145,10 @@ def stray_verdicts(strays: Mapping[str, int]) -> Iterator[str]:
             yield f"{name}: {count:,} spikes between images (was the clearing source heard?)"
 
 
-def speed_text(speed: Mapping[str, float], images: int) -> str:
-    """Say how fast a run was, and what share sPyNNaker took for itself."""
-    total, loading = sum(speed.values()), speed["mapping_and_loading_s"]
+def speed_text(speed: Mapping[str, float]) -> str:
+    """Say how fast the images of a command were, and what share sPyNNaker took for itself."""
+    images, loading = speed["images"], speed["mapping_and_loading_s"]
+    total = sum(seconds for what, seconds in speed.items() if what.endswith("_s"))
     return (
         f"{images / total:.2f} images a second in all, {images / speed['running_s']:.2f} while "
         f"running; {total:.0f} s: building {speed['building_s']:.1f}, sPyNNaker's mapping and "
@@ -146,12 +157,12 @@ def speed_text(speed: Mapping[str, float], images: int) -> str:
     )
 
 
-def figure(sheet: Sheet, outcome: Outcome) -> list[Path]:
-    """Draw spikes per image, host against board, and how many differ, for each layer."""
-    return sheet.figure("drift", lambda fig: _draw(fig, outcome, sheet.origin), (8.0, 6.0))
+def figure(sheet: Sheet, outcome: Outcome, name: str = "drift", other: str = "board") -> list[Path]:
+    """Draw spikes per image, host against the other, and how many differ, for each layer."""
+    return sheet.figure(name, lambda fig: _draw(fig, outcome, sheet.origin, other), (8.0, 6.0))
 
 
-def _draw(fig: Any, outcome: Outcome, origin: str) -> None:
+def _draw(fig: Any, outcome: Outcome, origin: str, other: str) -> None:
     from spikingconvnet.utilities import plots
 
     axes = fig.subplots(2, len(outcome.layers), squeeze=False)
@@ -159,7 +170,7 @@ def _draw(fig: Any, outcome: Outcome, origin: str) -> None:
         top = max(int(found.expected.max(initial=0)), int(found.seen.max(initial=0)), 1)
         above.plot([0, top], [0, top], color="0.7", linewidth=1)
         above.plot(found.expected, found.seen, ".", markersize=3)
-        above.set(xlabel="spikes of an image, host", ylabel="board")
+        above.set(xlabel="spikes of an image, host", ylabel=other)
         plots.finish(above, name, origin)
         below.plot(found.differing, linewidth=1)
         below.set(xlabel="image", ylabel="spikes that differ", ylim=(0, None))

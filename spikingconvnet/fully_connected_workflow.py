@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spikingconvnet import checkpoints, fully_connected_figures, host_figures, prediction
 from spikingconvnet.algorithms import window_learning
+from spikingconvnet.classes import deployability
 from spikingconvnet.classes.fully_connected import FullyConnectedModel
 from spikingconvnet.engine import winner_take_all
 from spikingconvnet.engine.winner_take_all import WinnerTakeAll
@@ -365,6 +366,7 @@ def describe(job: Job) -> None:
     model = job.model
     assert isinstance(model, FullyConnectedModel)
     job.say(f"{model.name}: {model.source}\nencoder   {model.encoder!r}\nlayer 1   {model.layer!r}")
+    job.say(f"board     {deployability.verdict(model)}")
     for name in (NETWORK, WEIGHTS, LABELS):
         if job.run.has(name):
             job.say(f"there is   {job.run.file(name)}")

@@ -1,6 +1,8 @@
 """The read-outs of host models: taught on the last layer's waves, and asked."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +86,55 @@ def saved(held: Lesson, name: str) -> tuple[Weights, dict[str, Any]]:
     if "conv" in part:  # the read-out has changed the last convolution
         weights = [*weights[:-1], part["conv"]]
     return weights, part
+
+
+def description(held: Lesson) -> str:
+    """Return, as JSON, all settings of the network that a read-out is fitted to."""
+    model, images = held.model, held.images
+    return json.dumps(
+        {
+            "encoder": _plain(model.encoder),
+            "layers": _plain(model.layers),
+            "readout": _plain(model.readout),
+            "data": {"shape": list(images.shape), "classes": list(images.classes)},
+        }
+    )
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+        return {"kind": type(value).__name__} | {name: _plain(fields[name]) for name in fields}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def check_same_network(held: Lesson) -> None:
+    """Raise UsageError, naming the first setting, if the read-out is one of another network."""
+    path = held.job.run.file(READOUT)
+    found = held.job.run.load_arrays(READOUT).get("network")
+    change = None
+    if found is not None:
+        change = next(_changes(json.loads(str(found)), json.loads(description(held))), None)
+    if change:
+        raise UsageError(
+            f"{path}: of another network ({change}; give the settings it was trained with, or "
+            "train again)"
+        )
+
+
+def _changes(was: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Yield each setting that differs, by its path."""
+    pairs: list[tuple[Any, Any, Any]] = []
+    if isinstance(was, dict) and isinstance(now, dict):
+        pairs = [(key, was.get(key), now.get(key)) for key in was | now]
+    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        pairs = [(number, *pair) for number, pair in enumerate(zip(was, now, strict=True))]
+    elif was != now:
+        yield f"{name} was {was}, is {now}"
+    for key, before, after in pairs:
+        yield from _changes(before, after, f"{name}.{key}" if name else str(key))
 
 
 # ---- linear --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikingconvnet import checkpoints, host_figures, host_readouts, host_show, prediction
+from spikingconvnet.classes import deployability
 from spikingconvnet.classes.host_model import HostModel, Place
 from spikingconvnet.classes.single_spike import SpikingConv
 from spikingconvnet.engine.layers import ConvTrainer
@@ -70,6 +71,8 @@ def train_layer(job: Job, number: int) -> None:
     checkpoints.remove(job, _checkpoint(number))
     host_figures.after_training(sheet_of(job, ORIGIN), held, place, weights, below)
     job.keep([path.name, path.with_suffix(".csv").name, FIGURES])
+    if not weights.change.any():
+        job.say(f"verdict: layer {number}: training changed no weight (lower its threshold)")
     job.say(
         f"{title}: {progress.shown:,} images, {progress.updates:,} updates, mean w(1 - w) "
         f"{progress.convergence:.4f}; {seconds:.1f} s"
@@ -139,6 +142,7 @@ def fit_readout(job: Job) -> None:
         **arrays,
         weights=fingerprint(sets["trained"]),
         readout=repr(held.model.readout),
+        network=host_readouts.description(held),
         origin=ORIGIN,
     )
     checkpoints.remove(job, *map(host_readouts.checkpoint, sets))
@@ -272,6 +276,7 @@ def describe(job: Job) -> None:
             f"threshold {layer.threshold:g}, {_learning(layer)}; gives {_by(output)}"
         )
     job.say(f"read-out  {model.readout!r}")
+    job.say(f"board     {deployability.verdict(model)}")
     for place in model.places(shape):
         if not job.run.has_weights(place.number):
             continue

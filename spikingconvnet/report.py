@@ -233,10 +233,12 @@ def timing_verdicts(accounts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def training_verdicts(
-    number: int, layer: ConvLayer, trained: Trained, change: np.ndarray
+    number: int, layer: ConvLayer, fired: np.ndarray, trained: LayerWeights
 ) -> Iterator[str]:
-    """Yield one line per sign that training a layer went wrong, with the next step to take."""
-    fired = np.bincount(trained.spikes.neurons, minlength=layer.kernels)
+    """Yield one line per sign that training a layer went wrong, with the next step to take.
+
+    `fired` (kernels,): spikes of each neuron while it learnt.
+    """
     name = f"layer {number}"
     if not fired.any():
         yield (
@@ -248,7 +250,7 @@ def training_verdicts(
             f"{name}: {int((fired == 0).sum())} of {layer.kernels} kernels never fired (show more "
             "windows, or give train_neuron a longer tau_refrac so that winners step back)"
         )
-    if fired.any() and not change.any():
+    if fired.any() and not trained.change.any():
         yield f"{name}: training changed no weight (raise rule A_plus and A_minus)"
     rule, weights = layer.rule, trained.weights
     near = 0.01 * (rule.w_max - rule.w_min)
@@ -258,6 +260,23 @@ def training_verdicts(
                 f"{name}: every weight is at its {place} value {bound:g} nA (change the balance of "
                 "rule A_plus and A_minus)"
             )
+
+
+ADVICE = {
+    "late": "spikes came late (fewer neurons on a core, or slow time down)",
+    "dropped": "packets dropped by routers (slow time down; on a real board, turn reinjection on)",
+    "lost": "packets lost by full input buffers (fewer neurons on a core, or slow time down)",
+    "overruns": "ticks took longer than 1 ms (fewer neurons on a core, or slow time down)",
+    "saturated": "sums of weights were too large for their 16 bits (fewer levels, or inputs)",
+    "zeroed": "weights are 0 in the 16 bits of the board (larger ones, or fewer inputs at a time)",
+    "clipped": "weights are larger than 16 bits hold (smaller ones, or fewer levels)",
+}
+"""What each fault of a board means, and the next step to take."""
+
+
+def fault_verdicts(counts: Mapping[str, int]) -> Iterator[str]:
+    """Yield a line for each fault that was counted on the board."""
+    yield from (f"{what}: {counts[what]:,} {ADVICE[what]}" for what in ADVICE if counts.get(what))
 
 
 def activity_verdicts(stages: Sequence[Stage], activity: Activity, images: int) -> Iterator[str]:

@@ -8,24 +8,25 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spikingconvnet import backends, report
-from spikingconvnet.backends import Backend
+from spikingconvnet.backends import Backend, provenance
+from spikingconvnet.backends import stages as board_stages
 from spikingconvnet.classes import classifier, network
 from spikingconvnet.classes.classifier import LinearReadout
 from spikingconvnet.classes.fully_connected import FullyConnectedModel
 from spikingconvnet.classes.host_model import HostModel
-from spikingconvnet.classes.layers import Classifier, ConvLayer
+from spikingconvnet.classes.layers import Classifier
 from spikingconvnet.classes.model import SpikingConvNet, Stage
 from spikingconvnet.classes.network import (
     Activity,
     InferenceNetwork,
     SpikeTrains,
-    Trained,
     TrainingNetwork,
 )
 from spikingconvnet.config import Config
@@ -179,150 +180,6 @@ def images_of(job: Job) -> Images:
     return data
 
 
-# ---- training ------------------------------------------------------------------------------------
-
-
-def train_layer(job: Job, number: int) -> None:
-    """Train one layer on the spikes that enter it."""
-    _train(job, number, copies=1, rounds=1)
-
-
-def train_copies(job: Job, number: int) -> None:
-    """Train several copies of a layer on different windows at once and average their weights."""
-    settings = job.config.training
-    _train(job, number, settings.copies, settings.rounds)
-
-
-@dataclass(frozen=True, eq=False)
-class _Lesson:
-    """Hold what one layer is taught: where it stands, from which weights, with which windows."""
-
-    number: int
-    stage: Stage
-    layer: ConvLayer
-    initial: np.ndarray
-    shown: SpikeTrains
-    count: int
-    copies: int
-    rounds: int
-
-
-def _train(job: Job, number: int, copies: int, rounds: int) -> None:
-    data = images_of(job)
-    model = job.config.model(data.train.shape[1:])
-    stage, layer = model.conv_stage(number), model.conv_layers[number - 1]
-    images = data.train[: job.config.training.images]
-    initial = _initial(job, model, number)
-    with running_backend(job) as backend:
-        below = trained_weights(job, model, number - 1, made_up=not backend.has_data)
-        shown, count = _windows(job, backend, model, number, below, images)
-        if count < copies * rounds:
-            raise UsageError(
-                f"training layer {number}: {count} windows for {copies * rounds} runs (show more "
-                "images or windows, or lower TRAINING min_spikes)"
-            )
-        lesson = _Lesson(number, stage, layer, initial, shown, count, copies, rounds)
-        trained = _teach(job, backend, lesson)
-    if trained is not None:
-        _save_trained(job, lesson, below, trained, backend.origin)
-
-
-def _entering(
-    job: Job,
-    backend: Backend,
-    stages: Sequence[Stage],
-    weights: Sequence[np.ndarray],
-    images: np.ndarray,
-) -> SpikeTrains | None:
-    """Return the spikes that the given stages send on; None where they cannot be known."""
-    if not stages:
-        return _encoded(job, images, "encode train")
-    activity = infer(
-        job, backend, stages, [weights], images, "encode train", "running layers below"
-    )
-    return activity[0].spikes[stages[-1].name] if backend.has_data else None
-
-
-def _windows(
-    job: Job,
-    backend: Backend,
-    model: SpikingConvNet,
-    number: int,
-    below: Sequence[np.ndarray],
-    images: np.ndarray,
-) -> tuple[SpikeTrains, int]:
-    """Return the windows to be shown to a layer and their number."""
-    settings, stage = job.config.training, model.conv_stage(number)
-    spikes = _entering(job, backend, model.before(number), below, images)
-    if spikes is None:
-        return network.unknown_windows(stage, len(images), settings.windows_per_image)
-    return network.training_windows(
-        stage,
-        spikes,
-        len(images),
-        job.config.encoder.interval_ms,
-        limit=settings.windows_per_image,
-        min_spikes=settings.min_spikes,
-        rng=job.rng("windows", number),
-    )
-
-
-def _teach(job: Job, backend: Backend, lesson: _Lesson) -> Trained | None:
-    """Show the windows, round by round; average the copies after each. None without data."""
-    layer, window_ms = lesson.layer, lesson.layer.window_ms
-    parts = network.split_windows(
-        lesson.shown, lesson.count, window_ms, lesson.copies * lesson.rounds
-    )
-    share = lesson.count // len(parts)
-    title = f"training layer {lesson.number}"
-    weights, trained = lesson.initial, None
-    started = time.perf_counter()
-    for turn in range(lesson.rounds):
-        chosen = parts[turn * lesson.copies : (turn + 1) * lesson.copies]
-        label = title if lesson.rounds == 1 else f"{title}, round {turn + 1} of {lesson.rounds}"
-        with _progress(label) as progress:
-            net = TrainingNetwork(
-                backend.sim, layer, sample_ms=job.config.training.sample_ms, report=progress
-            )
-            with net:
-                results = net.run(weights, chosen, share * window_ms)
-                if not backend.has_data:
-                    _tell_needs(job, title, net)
-                    return None
-        weights = np.mean([result.weights for result in results], axis=0)
-        trained = Trained(weights, results[-1].spikes, results[-1].voltages)
-    _tell_speed(job, title, lesson.rounds * net.run_ms, time.perf_counter() - started)
-    job.say(
-        f"{title}: {share * len(parts):,} windows shown, {len(results[-1].spikes):,} spikes by "
-        f"{layer.kernels} neurons"
-    )
-    return trained
-
-
-def _save_trained(
-    job: Job, lesson: _Lesson, below: Sequence[np.ndarray], trained: Trained, origin: str
-) -> None:
-    record = {
-        **asdict(lesson.layer.rule),
-        "windows": lesson.count,
-        "copies": lesson.copies,
-        "rounds": lesson.rounds,
-        "below": fingerprint(below),
-    }
-    weights = LayerWeights(trained.weights, lesson.initial, record, origin, job.seed)
-    path = job.run.save_weights(lesson.number, weights, csv=job.config.csv)
-    sheet = sheet_of(job, origin)
-    share = lesson.count // (lesson.copies * lesson.rounds)
-    last = network.split_windows(
-        lesson.shown, lesson.count, lesson.layer.window_ms, lesson.copies * lesson.rounds
-    )[-1]
-    report.weight_figures(sheet, lesson.number, weights)
-    report.training_figures(sheet, lesson.number, lesson.layer, last, share, trained)
-    job.keep([path.name, path.with_suffix(".csv").name, FIGURES, TOOLCHAIN_LOG])
-    _tell(job, report.training_verdicts(lesson.number, lesson.layer, trained, weights.change))
-    job.say(f"weights of layer {lesson.number}: {path}")
-
-
 # ---- read-out and test ---------------------------------------------------------------------------
 
 
@@ -359,7 +216,7 @@ def fit_readout(job: Job) -> None:
     }
     job.run.save_json(READOUT_RECORD, record, backend.origin)
     job.keep([READOUT, READOUT_RECORD, TOOLCHAIN_LOG])
-    _tell(job, report.activity_verdicts(model.stages[-1:], activity[0], len(data.train)))
+    tell(job, report.activity_verdicts(model.stages[-1:], activity[0], len(data.train)))
     job.say(
         f"read-out fitted to {len(data.train):,} images: training accuracy "
         f"{accuracy['trained']:.1%}, untrained control {accuracy['control']:.1%}"
@@ -395,7 +252,7 @@ def test(job: Job) -> None:
         data.test_labels, judged["trained"],
     )  # fmt: skip
     job.keep([METRICS, METRICS_TEXT, PREDICTIONS, FIGURES, TOOLCHAIN_LOG])
-    _tell(job, verdicts)
+    tell(job, verdicts)
     job.say(job.run.load_text(METRICS_TEXT))
     job.say(f"results: {job.run.path}; figures: {job.run.file(FIGURES)}")
 
@@ -531,7 +388,7 @@ def require_data(backend: Backend, consequence: str) -> None:
         )
 
 
-def _initial(job: Job, model: SpikingConvNet, number: int) -> np.ndarray:
+def initial_weights(job: Job, model: SpikingConvNet, number: int) -> np.ndarray:
     """Return the weights that a layer starts from, the same in every command."""
     stage, layer = model.conv_stage(number), model.conv_layers[number - 1]
     shape = layer.weight_shape(stage.input_shape)
@@ -565,7 +422,7 @@ def trained_weights(
     weights: list[np.ndarray] = []
     for number in range(1, count + 1):
         if made_up and not job.run.has_weights(number):
-            weights.append(_initial(job, model, number))
+            weights.append(initial_weights(job, model, number))
             continue
         found = _loaded(job, model, number)
         if not made_up and found.rule.get("below") != fingerprint(weights):
@@ -580,13 +437,13 @@ def trained_weights(
 def _both(job: Job, model: SpikingConvNet, made_up: bool) -> list[list[np.ndarray]]:
     """Return the trained weights and, as control, the untrained ones."""
     numbers = range(1, len(model.conv_layers) + 1)
-    control = [_initial(job, model, number) for number in numbers]
+    control = [initial_weights(job, model, number) for number in numbers]
     if not made_up:
         control = [_loaded(job, model, number).initial for number in numbers]
     return [trained_weights(job, model, len(numbers), made_up), control]
 
 
-def _encoded(job: Job, images: np.ndarray, stream: str) -> SpikeTrains:
+def encoded(job: Job, images: np.ndarray, stream: str) -> SpikeTrains:
     """Return the input spikes of images (n, height, width)."""
     chosen = job.config.filter
     return job.config.encoder.encode(
@@ -605,25 +462,34 @@ def infer(
     watch: bool = False,
 ) -> list[Activity]:
     """Show images to the given stages with each set of weights."""
-    spikes = _encoded(job, images, stream)
+    if backend.one_board:
+        board_stages.refuse(stages, len(sets), job.version)
+    spikes, faults = encoded(job, images, stream), provenance.Faults()
     started = time.perf_counter()
-    with _progress(title) as progress:
+    with progress(title) as shown:
         net = InferenceNetwork(
             backend.sim,
             stages,
             record=[stage.name for stage in stages] if watch else (),
             watch=WATCHED_NEURONS if watch else 0,
             images_per_run=job.config.inference.images_per_run,
-            report=progress,
+            report=shown,
+            **noted(backend, faults),
         )
         with net:
             count = len(images) if backend.has_data else min(len(images), net.images_per_run)
             activity = net.run(sets, spikes, count, job.config.encoder.interval_ms)
             if not backend.has_data:
-                _tell_needs(job, title, net)
+                tell_needs(job, title, net)
     if backend.has_data:
-        _tell_speed(job, title, net.run_ms, time.perf_counter() - started)
+        tell_speed(job, title, net.run_ms, time.perf_counter() - started)
+        tell(job, report.fault_verdicts(faults.counts))
     return activity
+
+
+def noted(backend: Backend, faults: provenance.Faults) -> dict[str, Any]:
+    """Return the argument that lets a network sum its faults, where there are any to be seen."""
+    return {"ran": faults.add} if backend.has_data else {}
 
 
 def fingerprint(weights: Sequence[np.ndarray]) -> str:
@@ -641,13 +507,14 @@ def sheet_of(job: Job, origin: str) -> report.Sheet:
 
 
 @contextmanager
-def _progress(label: str) -> Iterator[Callable[[float], None]]:
+def progress(label: str) -> Iterator[Callable[[float], None]]:
     """Show a bar; give a function that takes the share done."""
     with Bar(label, 100) as bar:
         yield lambda share: bar.update(max(0, round(100 * share) - bar.done))
 
 
-def _tell(job: Job, verdicts: Iterable[str]) -> None:
+def tell(job: Job, verdicts: Iterable[str]) -> None:
+    """Print verdicts."""
     for verdict in verdicts:
         job.say(f"verdict: {verdict}")
 
@@ -656,15 +523,17 @@ def _tell_timing(job: Job, backend: Backend) -> None:
     """Save what each core did in its ticks, where that is counted, and tell if it was too much."""
     if backend.accounts:
         job.run.save_json(TIMING, {"programs": backend.accounts}, backend.origin)
-        _tell(job, report.timing_verdicts(backend.accounts))
+        tell(job, report.timing_verdicts(backend.accounts))
 
 
-def _tell_needs(job: Job, title: str, net: TrainingNetwork | InferenceNetwork) -> None:
+def tell_needs(job: Job, title: str, net: TrainingNetwork | InferenceNetwork) -> None:
+    """Print what a network that was mapped would need of a board."""
     needs = backends.measure(net.neurons, net.synapses, net.run_ms)
     job.say(f"{title}: would need\n{needs.as_text()}")
 
 
-def _tell_speed(job: Job, title: str, simulated_ms: float, seconds: float) -> None:
+def tell_speed(job: Job, title: str, simulated_ms: float, seconds: float) -> None:
+    """Print how fast a simulation was."""
     job.say(
         f"{title}: {simulated_ms / 1000:,.1f} s simulated in {seconds:,.1f} s "
         f"({simulated_ms / 1000 / seconds:,.1f} times real time)"

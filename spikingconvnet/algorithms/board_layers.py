@@ -64,7 +64,7 @@ def convolved(
 
 def windows(
     shape: Shape,
-    kernels: NDArray[np.int64],
+    kernels: NDArray[Any],
     stride: Pair,
     padding: Pair = (0, 0),
     crop: Pair = (0, 0),

@@ -34,6 +34,8 @@ class Backend:
     """
 
     has_data = True
+    one_board = True
+    """The machine is a single board; others grow with the network."""
 
     def __init__(self, *, version: int, folder: Path) -> None:
         self.version = version

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,16 @@ from spikingconvnet.errors import (
 from spikingconvnet.hardware.constants import SPALLOC_PORT, SPALLOC_SOFTWARE
 
 CONNECT_S = 5.0
+_WRAPPED, _MESSAGE = re.compile(r"exception class: (\w+)"), re.compile(r"With message:? (.*\S)")
+"""How SpiNNMan tells errors of several cores, or of work that it does for one, in one error."""
+
+
+def _kinds(error: BaseException) -> tuple[set[str], str]:
+    """Return the classes of an error, and of those the toolchain wrapped into it; what it says."""
+    text = str(error).strip()
+    kinds = {kind.__name__ for kind in type(error).__mro__} | set(_WRAPPED.findall(text))
+    said = _MESSAGE.search(text)
+    return kinds, said[1] if said else text.partition("\n")[0]
 
 
 class HostBackend(Backend):
@@ -68,7 +79,7 @@ class HostBackend(Backend):
 
     def translate(self, error: BaseException) -> SpikingConvNetError | None:
         """Say in one sentence what a failed connection means."""
-        kinds = {kind.__name__ for kind in type(error).__mro__}
+        kinds, reason = _kinds(error)
         if "SpinnmanBootException" in kinds or (not self.booted and "SpinnmanIOException" in kinds):
             return BoardUnreachable(
                 f"board {self.host}: silent (no answer on UDP port {probe.SCP_PORT}, and booting "
@@ -76,13 +87,15 @@ class HostBackend(Backend):
             )
         if kinds & {"SpinnmanIOException", "SpinnmanTimeoutException"}:
             return BoardUnreachable(
-                f"board {self.host}: stopped answering ({error}); power-cycle it and try again"
+                f"board {self.host}: stopped answering ({reason}); power-cycle it and try again"
             )
         return None
 
 
 class SpallocBackend(Backend):
     """Borrow a board from a spalloc server, named by host, host:port or http(s) address."""
+
+    one_board = False
 
     def __init__(self, server: str, *, version: int, folder: Path) -> None:
         if not server:
@@ -150,14 +163,14 @@ class SpallocBackend(Backend):
 
     def translate(self, error: BaseException) -> SpikingConvNetError | None:
         """Say in one sentence what became of the job."""
-        kinds = {kind.__name__ for kind in type(error).__mro__}
+        kinds, reason = _kinds(error)
         if "JobDestroyedError" in kinds:
             return BoardUnreachable(f"spalloc {self.server}: lends no board: {error}")
         if kinds & {"ProtocolError", "ProtocolTimeoutError", "SpallocServerException"}:
-            return BoardUnreachable(f"spalloc {self.server}: stopped answering ({error})")
+            return BoardUnreachable(f"spalloc {self.server}: stopped answering ({reason})")
         if kinds & {"SpinnmanIOException", "SpinnmanTimeoutException"}:
             return BoardUnreachable(
-                f"spalloc {self.server}: the board stopped answering ({error}); its job may have "
+                f"spalloc {self.server}: the board stopped answering ({reason}); its job may have "
                 "been destroyed"
             )
         return None

@@ -6,13 +6,13 @@ some per cent; the test that maps networks holds it to that.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikingconvnet.algorithms.board_layers import RING_BITS, ring_resolution
-from spikingconvnet.classes.deployed import (
+from spikingconvnet.backends import dtcm
+from spikingconvnet.classes.deployed_parts import (
     CLEAR,
     NEURONS_PER_CORE,
     SOURCE,
@@ -26,10 +26,9 @@ from spikingconvnet.errors import UsageError
 WORD = 4
 HEADER_WORDS = 3
 """Of a row of synapses (sPyNNaker's synapse_row.h)."""
-CORE_BYTES, NEURON_BYTES = 1500, 425
-"""Of a core and of each of its neurons, beside synapses (measured on what sPyNNaker 7.4.1 maps)."""
-SOURCES_PER_CORE = 2048
-"""The most that sPyNNaker puts on a core."""
+CORE_BYTES, NEURON_BYTES, GRID_NEURON_BYTES = 1500, 425, 530
+"""Of a core, of each of its neurons, and of those that on-chip convolution connects, beside
+synapses (measured on what sPyNNaker 7.4.1 maps)."""
 DELAY_BITS = 14
 """Neurons, receptors and steps that share the ring buffers (sPyNNaker's synapses.c)."""
 IDLE_CHIP_W, ACTIVE_CORE_W, PACKET_J = 0.35, 0.034, 1e-9
@@ -57,6 +56,7 @@ class Bill:
     boards: int
     sdram_bytes: int
     largest_core_bytes: int
+    dtcm_by_part: dict[str, int]
     fan_in: dict[str, int]
     cores_by_part: dict[str, int]
     rounded_to_zero: float
@@ -69,6 +69,8 @@ class Bill:
         """Return one line per need."""
         fan_in = ", ".join(f"{name} {count:,}" for name, count in self.fan_in.items())
         cores = ", ".join(f"{name} {count:,}" for name, count in self.cores_by_part.items())
+        fast = ", ".join(f"{name} {n / 2**10:.1f}" for name, n in self.dtcm_by_part.items())
+        fullest = max(self.dtcm_by_part.values()) / 2**10
         return "\n".join(
             (
                 f"  neurons     {self.neurons:>12,}",
@@ -77,6 +79,8 @@ class Bill:
                 f"  chips       {self.chips:>12,}  boards {self.boards:,}",
                 f"  SDRAM       {self.sdram_bytes / 2**20:>12,.1f}  MiB, at most "
                 f"{self.largest_core_bytes / 2**20:,.2f} MiB for a core",
+                f"  DTCM        {fullest:>12.1f}  KiB at most for a core, of "
+                f"{dtcm.BYTES // 2**10}  ({fast})",
                 f"  fan-in      {max(self.fan_in.values()):>12,}  ({fan_in})",
                 f"  weights     {self.rounded_to_zero:>12.2%}  rounded to zero, "
                 f"{self.saturated:.2%} above what 16 bits hold",
@@ -117,6 +121,7 @@ def bill(plan: Deployment, images: int, version: int) -> Bill:
         boards=-(-used // has.cores),
         sdram_bytes=int(sum(each.sum() for each in memory.values())),
         largest_core_bytes=largest,
+        dtcm_by_part=dtcm.largest(plan),
         fan_in=_fan_in(plan, parts),
         cores_by_part=cores,
         **_weights(plan, parts),
@@ -124,6 +129,12 @@ def bill(plan: Deployment, images: int, version: int) -> Bill:
         run_ms=run_ms,
         energy_j=run_ms / 1000 * (chips * IDLE_CHIP_W + used * ACTIVE_CORE_W),
     )
+
+
+def quantised(needs: Bill) -> dict[str, int]:
+    """Return how many weights become 0 in the board's 16 bits, or are larger than these hold."""
+    shares = {"zeroed": needs.rounded_to_zero, "clipped": needs.saturated}
+    return {what: round(share * needs.synapses) for what, share in shares.items()}
 
 
 def refuse(plan: Deployment, needs: Bill, version: int) -> None:
@@ -145,6 +156,12 @@ def _problems(plan: Deployment, needs: Bill, has: Room) -> Iterator[str]:
             f"{needs.sdram_bytes / 2**20:,.0f} MiB of SDRAM (must be "
             f"{has.sdram * has.chips / 2**20:,.0f} at most; fewer --images fit)"
         )
+    for name, count in needs.dtcm_by_part.items():
+        if count > dtcm.BYTES:
+            yield (
+                f"{name}: {count / 2**10:,.1f} KiB of fast memory for a core (must be "
+                f"{dtcm.BYTES // 2**10} at most; fewer units, maps or inputs of the layer fit)"
+            )
 
 
 def _smaller(plan: Deployment, needs: Bill, has: Room, name: str) -> str:
@@ -166,48 +183,44 @@ def _smaller(plan: Deployment, needs: Bill, has: Room, name: str) -> str:
 
 def _with_maps(part: Part, maps: int) -> int:
     positions = part.shape[0] * part.shape[1]
+    if part.grid:
+        return maps * -(-positions // part.per_core)
     if part.piece is None:
         return -(-positions * maps // NEURONS_PER_CORE)
     return -(-positions // max(NEURONS_PER_CORE // maps, 1))
 
 
 def _cores(part: Part) -> int:
-    most = SOURCES_PER_CORE if part.name in (SOURCE, CLEAR) else NEURONS_PER_CORE
-    return int(np.sum(-(-np.diff(part.bounds) // most)))
-
-
-def _core_of(units: NDArray[Any], part: Part) -> NDArray[np.int64]:
-    """Return the core of each unit, counted from the first of its part."""
-    piece = part.piece or part.size
-    per_piece = -(-piece // NEURONS_PER_CORE)
-    return np.asarray(units // piece * per_piece + units % piece // NEURONS_PER_CORE, np.int64)
+    return sum(-(-size // part.per_core) for size in part.sizes)
 
 
 def _add_rows(memory: NDArray[np.int64], link: Link, pre: Part, post: Part) -> None:
     """Add the rows of synapses of a link to the memory of the cores of its target."""
-    rows = np.diff(pre.bounds)
+    cores = -(-np.array(post.sizes) // NEURONS_PER_CORE)
+    firsts = np.cumsum(cores) - cores
     for one, other, found in pieces(link, pre, post):
-        size = int(post.bounds[other + 1] - post.bounds[other])
-        first = _core_of(post.bounds[other], post)
+        rows, count, first = pre.sizes[one], int(cores[other]), int(firsts[other])
         core = found.post // NEURONS_PER_CORE
-        count = -(-size // NEURONS_PER_CORE)
-        longest = np.bincount(found.pre * count + core, minlength=rows[one] * count).max()
-        memory[first : first + count] += int(rows[one]) * (HEADER_WORDS + int(longest)) * WORD
+        longest = np.bincount(found.pre * count + core, minlength=rows * count).max()
+        memory[first : first + count] += rows * (HEADER_WORDS + int(longest)) * WORD
 
 
 def _own(part: Part, run_ms: int) -> int:
     """Return the memory of a core beside synapses; it records a bit or a word for each neuron."""
     if part.name in (SOURCE, CLEAR):
         return 0
-    neurons = min(part.size, part.piece or part.size, NEURONS_PER_CORE)
+    neurons = min(max(part.sizes), part.per_core)
     words = neurons if part.answers else -(-neurons // 32)
-    return CORE_BYTES + neurons * NEURON_BYTES + run_ms * (words + 1) * WORD
+    each = GRID_NEURON_BYTES if part.grid else NEURON_BYTES
+    return CORE_BYTES + neurons * each + run_ms * (words + 1) * WORD
 
 
 def _fan_in(plan: Deployment, parts: dict[str, Part]) -> dict[str, int]:
     totals = {name: np.zeros(part.size, np.int64) for name, part in parts.items()}
     for link in plan.links:
         totals[link.post] += np.bincount(link.connections.post, minlength=parts[link.post].size)
+    for each in plan.kernels:
+        totals[each.post] += -(-each.synapses // parts[each.post].size)
     return {name: int(total.max()) for name, total in totals.items() if total.any()}
 
 
@@ -224,6 +237,6 @@ def _weights(plan: Deployment, parts: dict[str, Part]) -> dict[str, float]:
 
 def _extended(link: Link, post: Part) -> bool:
     """Tell whether a link has delays of more steps than the ring buffers of its target hold."""
-    neurons = min(post.size, post.piece or post.size, NEURONS_PER_CORE)
+    neurons = min(max(post.sizes), post.per_core)
     bits = int(np.ceil(np.log2(max(neurons, 2)))) + 1  # two receptors
     return bool(link.connections.delay.max(initial=0) > 2 ** (DELAY_BITS - bits))

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from spikingconvnet.backends import provenance
+
 log = logging.getLogger(__name__)
 
 OVERRUN_S = 600
@@ -23,7 +25,9 @@ def configuration(machine: Mapping[str, Any], reports: Path | None = None) -> st
     """Return the text of a sPyNNaker configuration file for the given [Machine] section."""
     sections: dict[str, Mapping[str, Any]] = {"Machine": machine, "Logging": {"default": "info"}}
     if reports is not None:
-        sections["Reports"] = {"default_report_file_path": reports, "max_reports_kept": 1}
+        sections["Reports"] = {
+            "default_report_file_path": reports, "max_reports_kept": 1, **provenance.READ
+        }  # fmt: skip
     return as_text(sections)
 
 

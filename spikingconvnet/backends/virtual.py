@@ -9,6 +9,7 @@ class VirtualBackend(Backend):
     """Map networks and say what they would need; give no spikes, voltages or learnt weights."""
 
     has_data = False
+    one_board = False
 
     @property
     def origin(self) -> str:

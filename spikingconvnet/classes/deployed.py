@@ -1,178 +1,44 @@
 """A trained single-spike network as populations and projections of a board: what, not yet PyNN.
 
-Every neuron is an IFTruncDelta without leak: it takes the weights that arrive in a step, fires at
-1 mV, and is never below `v_reset`. That is put so far down that nothing brings a neuron back within
-an image. Firing resets there, so a unit fires once; inhibition pushes there, so it is silenced.
-After each image one source clears all: an inhibitory volley sets every membrane to `v_reset`, an
-excitatory one a step later to 0. Both are exact. Images follow at ``steps + 2`` ms: a layer at
-depth d (the source has 0) acts d ms after the source, and is cleared d ms after it has ended.
+Every neuron is an IFTruncDelta without leak, unless the model asks for on-chip convolution (see
+`deployed_kernels`): it takes the weights that arrive in a step, fires at 1 mV, and is never below
+`v_reset`. That is put so far down that nothing brings a neuron back within an image. Firing resets
+there, so a unit fires once; inhibition pushes there, so it is silenced. After each image one source
+clears all: an inhibitory volley sets every membrane to `v_reset`, an excitatory one a step later to
+0. Both are exact. Images follow at ``steps + 2`` ms: a layer at depth d (the source has 0) acts d
+ms after the source, and is cleared d ms after it has ended.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikingconvnet.algorithms import board_layers
 from spikingconvnet.algorithms.connections import Connections
-from spikingconvnet.algorithms.indexing import Pair, Shape
-from spikingconvnet.classes.host_model import HostModel
-from spikingconvnet.classes.latency import TimeToFirstSpike
-from spikingconvnet.classes.single_spike import (
-    DenseDecision,
-    LinearSVM,
-    Pool,
-    SpikingConv,
+from spikingconvnet.algorithms.indexing import Pair
+from spikingconvnet.classes import deployability, deployed_kernels
+from spikingconvnet.classes.deployed_parts import (
+    CLEAR,
+    NEURONS_PER_CORE,
+    SOURCE,
+    Answers,
+    Deployment,
+    Link,
+    Part,
+    Receptor,
 )
+from spikingconvnet.classes.host_model import HostModel
+from spikingconvnet.classes.single_spike import Pool, SpikingConv
 from spikingconvnet.errors import ModelError, UsageError
-
-SOURCE, CLEAR = "input", "clear"
-NEURONS_PER_CORE = 256
-"""The most that sPyNNaker puts on a core, unless told otherwise."""
-Receptor = Literal["excitatory", "inhibitory"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Describe a population: units (height, width, channels), channels last, or a source.
-
-    v_reset: mV, None for a source; most: the largest input of a step by receptor, nA; depth: ms
-    behind the source; answers: its potential is the result, spikes are not; piece: units in each
-    of the populations that it is made of (None: one of all). sPyNNaker keeps a row of weights for
-    each neuron of a source on each core of a target, all as long as the longest: layers with
-    inhibition would take 40 times the memory in one piece.
-    """
-
-    name: str
-    shape: Shape
-    depth: int
-    v_reset: float | None = None
-    most: tuple[float, float] = (1.0, 1.0)
-    answers: bool = False
-    piece: int | None = None
-
-    @property
-    def bounds(self) -> NDArray[np.int64]:
-        """Return where the populations begin, and the end."""
-        return np.append(np.arange(0, self.size, self.piece or self.size), self.size)
-
-    @property
-    def size(self) -> int:
-        """Return the number of units."""
-        return self.shape[0] * self.shape[1] * self.shape[2]
-
-
-@dataclass(frozen=True, eq=False)
-class Link:
-    """Describe a projection between parts, by name."""
-
-    pre: str
-    post: str
-    receptor: Receptor
-    connections: Connections
-
-
-def pieces(link: Link, pre: Part, post: Part) -> Iterator[tuple[int, int, Connections]]:
-    """Cut a link into those between populations: (number of pre, number of post, connections)."""
-    found, bounds = link.connections, (pre.bounds, post.bounds)
-    numbers = [
-        np.searchsorted(bound[1:], units, side="right")
-        for bound, units in zip(bounds, (found.pre, found.post), strict=True)
-    ]
-    pair = numbers[0] * len(bounds[1]) + numbers[1]
-    order = np.argsort(pair, kind="stable")
-    cuts = np.flatnonzero(np.diff(pair[order])) + 1
-    for chosen in np.split(order, cuts):
-        if len(chosen):
-            one, other = int(numbers[0][chosen[0]]), int(numbers[1][chosen[0]])
-            units = found.pre[chosen] - bounds[0][one], found.post[chosen] - bounds[1][other]
-            yield one, other, Connections(*units, found.weight[chosen], found.delay[chosen])
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """Say what the decision neurons add up: weights (neurons, units) and offsets, whole numbers.
-
-    `classes` (neurons,): the label that each stands for; the highest sum, the first of equal ones,
-    is the answer.
-    """
-
-    weights: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    classes: NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Deployment:
-    """Hold a network for a board; `steps` in a wave, `period_ms` from image to image."""
-
-    name: str
-    parts: tuple[Part, ...]
-    links: tuple[Link, ...]
-    answers: Answers
-    steps: int
-
-    @property
-    def period_ms(self) -> int:
-        """Return the time from the start of an image to that of the next."""
-        return self.steps + 2
-
-    @property
-    def layers(self) -> tuple[Part, ...]:
-        """Return the populations whose spikes are compared, the source first."""
-        return tuple(part for part in self.parts if not part.answers and part.name != CLEAR)
-
-    @property
-    def decision(self) -> Part:
-        """Return the population that answers."""
-        return self.parts[-1]
-
-    def duration_ms(self, images: int) -> int:
-        """Return how long a run of so many images takes."""
-        return images * self.period_ms + self.decision.depth + 2
-
-    @property
-    def synapses(self) -> int:
-        """Return how many there are."""
-        return sum(len(link.connections) for link in self.links)
-
-    @property
-    def neurons(self) -> int:
-        """Return how many there are, sources not counted."""
-        return sum(part.size for part in self.parts if part.v_reset is not None)
 
 
 def check_model(model: HostModel) -> None:
     """Raise UsageError, naming the part, for a model that stock neurons cannot compute exactly."""
-    problem = next(_problems(model), None)
-    if problem:
-        raise UsageError(f"{model.name}: {problem}")
-
-
-def _problems(model: HostModel) -> Iterator[str]:
-    if isinstance(model.encoder, TimeToFirstSpike) and model.encoder.repeat:
-        yield "encoder TimeToFirstSpike.repeat: True (must be False: a unit fires once on a board)"
-    for index, layer in enumerate(model.layers):
-        if not isinstance(layer, SpikingConv):
-            yield f"layer {index + 1}: {type(layer).__name__} (must be a SpikingConv)"
-        elif layer.levels is None:
-            yield (
-                f"layer {index + 1}: SpikingConv.levels: None (must be a number: the host must "
-                "round its weights and let ties fire as a board does; 1 for binary kernels)"
-            )
-        elif layer.channels is not None:
-            yield f"layer {index + 1}: SpikingConv.channels: {layer.channels} (must be None)"
-        elif layer.rule.w_min < 0:
-            yield f"layer {index + 1}: rule.w_min: {layer.rule.w_min:g} (must be at least 0)"
-    readout = model.readout
-    if isinstance(readout, LinearSVM) and readout.features != "fired":
-        yield f"read-out LinearSVM.features: {readout.features!r} (must be 'fired')"
-    if not isinstance(readout, DenseDecision | LinearSVM):
-        yield f"read-out: {type(readout).__name__} (must be a DenseDecision or a LinearSVM)"
-    elif readout.levels is None:
-        yield f"read-out {type(readout).__name__}.levels: None (must be a number, such as 16)"
+    found = deployability.obstacles(model)
+    if found:
+        raise UsageError(f"{model.name}: {found[0].text}")
 
 
 def deployment(
@@ -184,6 +50,8 @@ def deployment(
     board cannot do, ModelError, naming the layer, for weights outside of its range.
     """
     check_model(model)
+    if model.connector == "convolution":
+        return _on_chip(model, image_shape, weights, answers)
     shape = model.encoder.output_shape(image_shape)
     parts, links = [Part(CLEAR, (1, 1, 1), 0), Part(SOURCE, shape, 0)], []
     for number, (layer, kernels) in enumerate(zip(model.layers, weights, strict=True), 1):
@@ -197,6 +65,15 @@ def deployment(
             links += joined
     part, joined = _decision(answers, parts[-1])
     return Deployment(model.name, (*parts, part), (*links, *joined), answers, model.encoder.steps)
+
+
+def _on_chip(
+    model: HostModel, image_shape: Pair, weights: list[NDArray[Any]], answers: Answers
+) -> Deployment:
+    parts, kernels = deployed_kernels.layers(model, image_shape, weights)
+    part, links = _decision(answers, parts[-1], burst=True)
+    steps = model.encoder.steps
+    return Deployment(model.name, (*parts, part), tuple(links), answers, steps, kernels)
 
 
 def _convolution(
@@ -247,8 +124,11 @@ def _pooling(name: str, pool: Pool, below: Part) -> tuple[Part, list[Link]]:
     return part, [Link(below.name, name, "excitatory", links), *_clearing(part, floor + 1, floor)]
 
 
-def _decision(answers: Answers, below: Part) -> tuple[Part, list[Link]]:
-    """Return neurons that never reach 1 mV: they start as low as they may have to rise."""
+def _decision(answers: Answers, below: Part, burst: bool = False) -> tuple[Part, list[Link]]:
+    """Return neurons that never reach 1 mV: they start as low as they may have to rise.
+
+    burst: all units below fire when they are cleared.
+    """
     neurons, units = answers.weights.shape
     if units != below.size:
         raise ModelError(f"read-out: {units} weights a neuron (must be {below.size})")
@@ -257,9 +137,12 @@ def _decision(answers: Answers, below: Part) -> tuple[Part, list[Link]]:
     start = int((fall - answers.offsets).max())
     reload = start + answers.offsets  # so far above the floor that nothing is cut off
     floor = float((reload + rise).max())
+    push, most = floor, float(fall.max())
+    if burst:  # falls on the volley that clears
+        push, most = floor + float(rise.max()), floor + float(rise.max()) + most
     part = Part(
         "decision", (1, 1, neurons), below.depth + 1, -floor,
-        (float(max(rise.max(), reload.max())), max(floor, float(fall.max()))), answers=True,
+        (float(max(rise.max(), reload.max())), max(push, most)), answers=True,
     )  # fmt: skip
     _check_range(part, 1.0, bool(fall.any()))
     post, pre = np.nonzero(answers.weights)
@@ -268,7 +151,7 @@ def _decision(answers: Answers, below: Part) -> tuple[Part, list[Link]]:
         Link(below.name, part.name, receptor, _scaled(found, chosen, 1.0))
         for receptor, chosen in _by_sign(found)
     ]
-    return part, [*links, *_clearing(part, floor, reload)]
+    return part, [*links, *_clearing(part, push, reload)]
 
 
 def _by_sign(found: Connections) -> Iterator[tuple[Receptor, NDArray[np.bool_]]]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from spikingconvnet.algorithms.indexing import Pair, Shape
+from spikingconvnet.classes.rules import check_choice
 from spikingconvnet.classes.single_spike import (
     Branches,
     Readout,
@@ -41,7 +42,8 @@ class HostModel:
     """Describe a network that the host engine trains layer by layer.
 
     `source` says where it was published. Convolutions are numbered from 1 in the order of training:
-    stage by stage, branch by branch.
+    stage by stage, branch by branch. connector: how kernels get on a board, as lists of connections
+    or by its on-chip convolution.
     """
 
     name: str
@@ -49,9 +51,11 @@ class HostModel:
     encoder: WaveEncoder
     layers: tuple[Stage, ...]
     readout: Readout
+    connector: Literal["list", "convolution"] = "list"
 
     def __post_init__(self) -> None:
         """Check that a convolution with a reward stands right before a layer that gives it one."""
+        check_choice(self.name, "connector", self.connector, ("list", "convolution"))
         for index, stage in enumerate(self.layers):
             branches = stage.layers if isinstance(stage, Branches) else (stage,)
             if any(layer.reward is not None for layer in branches) and (

@@ -38,12 +38,24 @@ def _silent(_share: float) -> None:
     """Report nothing."""
 
 
-class _Network:
-    """Hold a simulator between set-up and end; count what is built."""
+def _unheard(_network: Any) -> None:
+    """Take no note of a run."""
 
-    def __init__(self, sim: Any, report: Report = _silent) -> None:
+
+class _Network:
+    """Hold a simulator between set-up and end; count what is built.
+
+    `ran` is told of the network after each of its runs, before the simulator is ended. `weights`
+    holds of each projection the target, its receptor and the weights, nA.
+    """
+
+    def __init__(
+        self, sim: Any, report: Report = _silent, ran: Callable[[Any], None] = _unheard
+    ) -> None:
         self.sim = sim
         self.report = report
+        self.ran = ran
+        self.weights: list[tuple[Any, str, np.ndarray]] = []
         self.neurons = 0
         self.synapses = 0
         self.run_ms = 0.0
@@ -67,6 +79,7 @@ class _Network:
         self.sim.setup(timestep=TIMESTEP_MS)
         self._open = True
         self.neurons = self.synapses = 0
+        self.weights = []
 
     def _close(self) -> None:
         if self._open:
@@ -101,6 +114,7 @@ class _Network:
     ) -> Any:
         """Connect two populations by a list; `synapse` is static unless given."""
         self.synapses += len(links.pre)
+        self.weights.append((post, receptor, links.weight))
         # sPyNNaker 7.4.1 takes too few synapses for the longest row, and drops the rest without a
         # word, unless the list is sorted (its FromListConnector.__numpy_group splits what it did
         # not sort).
@@ -125,6 +139,7 @@ class _Network:
             self.sim.run(float(end - start))
             start = end
             self.report(end / duration_ms)
+        self.ran(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,18 +177,25 @@ class TrainingNetwork(_Network):
         *,
         sample_ms: int = 0,
         report: Report = _silent,
+        ran: Callable[[Any], None] = _unheard,
     ) -> None:
-        super().__init__(sim, report)
+        super().__init__(sim, report, ran)
         self.layer = layer
         self.sample_ms = sample_ms
 
     def run(
-        self, weights: np.ndarray, windows: Sequence[SpikeTrains], duration_ms: int
+        self,
+        weights: np.ndarray,
+        windows: Sequence[SpikeTrains],
+        duration_ms: int,
+        busiest: int | None = None,
     ) -> list[Trained]:
         """Show each copy of the layer its own windows, starting from the same weights.
 
         `weights` (kernels, channels, kh, kw) nA; `windows` has one record per copy, over the
-        sources (channel * kh + y) * kw + x and within [0, duration_ms).
+        sources (channel * kh + y) * kw + x and within [0, duration_ms). `busiest` is the largest
+        number of spikes in a step that one copy is shown (None: counted here). It decides the step
+        of the board's weights, and must be the same in runs that hand weights on.
         """
         if not windows:
             raise ModelError("TrainingNetwork.run: windows is empty (must hold at least 1 record)")
@@ -185,19 +207,19 @@ class TrainingNetwork(_Network):
                 )
         self._setup()
         copies = [
-            self._build(weights, spikes, duration_ms, number)
+            self._build(weights, spikes, duration_ms, number, busiest or busiest_step(spikes))
             for number, spikes in enumerate(windows)
         ]
         self._run(flush_time(duration_ms, self.layer.rule) + FLUSH_TAIL_MS)
         return [self._read(population, plastic, weights) for population, plastic in copies]
 
     def _build(
-        self, weights: np.ndarray, spikes: SpikeTrains, duration_ms: int, number: int
+        self, weights: np.ndarray, spikes: SpikeTrains, duration_ms: int, number: int, busiest: int
     ) -> tuple[Any, Any]:
         layer = self.layer
         source = self._source(flushed(spikes, duration_ms, layer.rule), f"windows {number}")
         most = (
-            busiest_step(spikes) * max(layer.rule.w_max, float(weights.max())),
+            busiest * max(layer.rule.w_max, float(weights.max())),
             layer.inhibition * layer.kernels,
         )
         population = self._neurons(layer.kernels, layer.train_neuron, f"kernels {number}", most)
@@ -301,8 +323,9 @@ class InferenceNetwork(_Network):
         watch: int = 0,
         images_per_run: int = 500,
         report: Report = _silent,
+        ran: Callable[[Any], None] = _unheard,
     ) -> None:
-        super().__init__(sim, report)
+        super().__init__(sim, report, ran)
         if not stages:
             raise ModelError("InferenceNetwork.stages: none (must be at least 1)")
         self.stages = tuple(stages)
@@ -347,6 +370,7 @@ class InferenceNetwork(_Network):
         source = self._source(spikes, "image")
         chains = [self._build(source, weights, number) for number, weights in enumerate(sets)]
         self.sim.run(float(duration_ms))
+        self.ran(self)
         return [
             Activity(
                 {name: read_spikes(chain[name]) for name in self.record},
@@ -514,6 +538,18 @@ def read_spikes(population: Any) -> SpikeTrains:
         trains = population.get_data("spikes").segments[-1].spiketrains
         return spike_trains.from_lists([np.asarray(train.magnitude) for train in trains])
     return SpikeTrains(table[:, 0].astype(np.int32), table[:, 1], population.size)
+
+
+def forget_spikes(population: Any) -> None:
+    """Drop what was recorded so far, so that the next reading is of later runs only.
+
+    The toolchain would read, and take apart, all spikes of all runs again.
+    """
+    if hasattr(population, "spinnaker_get_data"):
+        from spynnaker.pyNN.utilities.neo_buffer_database import NeoBufferDatabase
+
+        with NeoBufferDatabase(read_only=False) as recorded:
+            recorded.clear_data(population.label, "spikes")
 
 
 def read_voltages(population: Any, sample_ms: int, neurons: slice = slice(None)) -> Voltages:

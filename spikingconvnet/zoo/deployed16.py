@@ -1,13 +1,23 @@
 """One layer of 16 binary kernels that a board computes exactly: 13,578 neurons, for a SpiNN-5.
 
 The published part is the layer's learning rule and encoder, of Goupy et al. (2023); what a board
-does with it is in `algorithms.board_layers`. The variant, of stride 2, fits a SpiNN-3.
+does with it is in `algorithms.board_layers`. Variants: deployed32, of stride 2, fits a SpiNN-3;
+deployed16_svm is read out by a support vector machine; deployed_conv16 goes by the board's own
+convolution, without lateral inhibition, and deployed_conv16_inhibited with it.
 """
+
+from dataclasses import replace
 
 from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.latency import RankOrder
 from spikingconvnet.classes.rules import VDSP, PairedRule
-from spikingconvnet.classes.single_spike import Competition, DenseDecision, Pool, SpikingConv
+from spikingconvnet.classes.single_spike import (
+    Competition,
+    DenseDecision,
+    LinearSVM,
+    Pool,
+    SpikingConv,
+)
 
 _SOURCE = "encoder and learning rule of Goupy et al. (2023), in the semantics of a board"
 _COMPETITION = Competition(winners=7, per="step", radius=3)
@@ -31,7 +41,22 @@ MODEL = HostModel(
     DenseDecision(rule=PairedRule(margin=10.0, decay=0.8), epochs=10, levels=16),
 )
 
+_LAYER = MODEL.layers[0]
+assert isinstance(_LAYER, SpikingConv)
+_ON_CHIP = replace(_LAYER, pool=Pool(6, 2, 2))
+"""With windows of three strides, as the board's connector pools."""
+
 VARIANTS = {
+    "deployed16_svm": replace(MODEL, name="deployed16_svm", readout=LinearSVM(levels=16)),
+    "deployed_conv16": replace(
+        MODEL,
+        name="deployed_conv16",
+        layers=(replace(_ON_CHIP, inhibition=False),),
+        connector="convolution",
+    ),
+    "deployed_conv16_inhibited": replace(
+        MODEL, name="deployed_conv16_inhibited", layers=(_ON_CHIP,), connector="convolution"
+    ),
     "deployed32": HostModel(
         "deployed32",
         _SOURCE,
@@ -50,5 +75,5 @@ VARIANTS = {
             ),
         ),
         DenseDecision(rule=PairedRule(margin=10.0, decay=0.8), epochs=10, levels=8),
-    )
+    ),
 }

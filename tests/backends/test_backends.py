@@ -151,14 +151,27 @@ def test_a_silent_board_is_named_as_such(tmp_path, monkeypatch):
 
 
 def test_a_board_that_stops_answering(tmp_path, monkeypatch):
-    from spinnman.exceptions import SpinnmanIOException
+    from spinnman.exceptions import (
+        SpinnmanGenericProcessException,
+        SpinnmanIOException,
+        SpinnmanTimeoutException,
+    )
 
     monkeypatch.setattr(probe, "identify", lambda _: probe.Identity("SC&MP", 8, 8))
-    with (
-        pytest.raises(BoardUnreachable, match="board host: stopped answering"),
-        backends.load("host", version=5, folder=tmp_path),
+    late = SpinnmanTimeoutException("CMD_WRITE", 1.0)
+    wrapped = SpinnmanGenericProcessException(late, None, 0, 0, 1, "")
+    for failure, words in (
+        (SpinnmanIOException("gone"), "IO Error: gone"),
+        (wrapped, "Operation CMD_WRITE timed out after 1.0 seconds"),
     ):
-        raise SpinnmanIOException("gone")
+        with (
+            pytest.raises(BoardUnreachable) as told,
+            backends.load("host", version=5, folder=tmp_path),
+        ):
+            raise failure
+        assert str(told.value) == (
+            f"board host: stopped answering ({words}); power-cycle it and try again"
+        )
 
 
 @pytest.mark.parametrize("server", ["127.0.0.1:{port}", "http://127.0.0.1:{port}/x"])

@@ -5,28 +5,20 @@ import pytest
 from drawn_waves import convolutions, random_waves
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import STEPS, listed, predicted
 
 from spikingconvnet.algorithms import board_layers
 from spikingconvnet.algorithms.drift import drift
 from spikingconvnet.algorithms.waves import Waves
-from spikingconvnet.classes.deployed import (
-    CLEAR,
-    SOURCE,
-    Answers,
-    Deployment,
-    Part,
-    deployment,
-    pieces,
-)
+from spikingconvnet.classes.deployed import deployment
 from spikingconvnet.classes.deployed_network import DeployedNetwork
+from spikingconvnet.classes.deployed_parts import CLEAR, SOURCE, Answers, Deployment, Part, pieces
 from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.latency import RankOrder
 from spikingconvnet.classes.rules import VDSP
-from spikingconvnet.classes.single_spike import DenseDecision, LinearSVM, Pool, SpikingConv
+from spikingconvnet.classes.single_spike import DenseDecision, LinearSVM, SpikingConv
 from spikingconvnet.engine import board_semantics
 from spikingconvnet.errors import DataError, ModelError, UsageError
-
-STEPS = 5
 
 
 def dense(waves, image):
@@ -104,42 +96,10 @@ def decoded(fired, part: Part, plan: Deployment, image: int):
     return fired[part.name][start : start + plan.steps]
 
 
-def two_layers(rng, readout):
-    model = HostModel(
-        "two",
-        "of this test",
-        RankOrder(STEPS),
-        (
-            SpikingConv(
-                maps=3, shape=(3, 2), threshold=1.4, stride=(1, 2), padding=(1, 1), levels=2,
-                pool=Pool((2, 3), stride=(2, 1), ceil=True),
-            ),
-            SpikingConv(maps=4, shape=2, threshold=1.0, padding=1, levels=1, inhibition=False),
-        ),
-        readout,
-    )  # fmt: skip
-    shapes = model.tensors((6, 7))
-    weights = [rng.random(model.layers[i].weight_shape(shapes[i])) for i in (0, 1)]
-    units = int(np.prod(shapes[-1]))
-    answers = Answers(
-        rng.integers(-9, 10, (3, units)), rng.integers(-20, 20, 3), np.array([4, 5, 6])
-    )
-    return model, weights, answers
-
-
-def predicted(model, waves, weights):
-    found, behind = {}, waves
-    for number, (layer, kernels) in enumerate(zip(model.layers, weights, strict=True), 1):
-        found[f"conv {number}"] = behind = board_semantics.convolved(layer, behind, kernels)
-        if layer.pool is not None:
-            found[f"pool {number}"] = behind = board_semantics.pooled(layer, behind)
-    return found, behind
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_the_populations_do_what_the_host_predicts(seed):
     rng = np.random.default_rng(seed)
-    model, weights, answers = two_layers(rng, DenseDecision(levels=9))
+    model, weights, answers = listed(rng, DenseDecision(levels=9))
     waves = random_waves(rng, (6, 7, 1), STEPS, 6, share=0.6)
     plan = deployment(model, (6, 7), weights, answers)
     expected, last = predicted(model, waves, weights)
@@ -160,7 +120,7 @@ def test_the_populations_do_what_the_host_predicts(seed):
 def test_the_board_does_what_the_host_predicts(board_backend):
     """Two layers, strides, padding, pooling over edges, weights of both signs, offsets."""
     rng = np.random.default_rng(5)
-    model, weights, answers = two_layers(rng, LinearSVM(levels=9))
+    model, weights, answers = listed(rng, LinearSVM(levels=9))
     waves = random_waves(rng, (6, 7, 1), STEPS, 12, share=0.6)
     expected, last = predicted(model, waves, weights)
     # Offsets that give each class its share of the answers.
@@ -179,7 +139,7 @@ def test_the_board_does_what_the_host_predicts(board_backend):
 
 def test_pieces_hold_all_connections_once():
     rng = np.random.default_rng(3)
-    model, weights, answers = two_layers(rng, LinearSVM(levels=9))
+    model, weights, answers = listed(rng, LinearSVM(levels=9))
     plan = deployment(model, (6, 7), weights, answers)
     parts = {part.name: part for part in plan.parts}
     cut = Part("conv 1", parts["conv 1"].shape, 1, -1.0, piece=9)
@@ -244,7 +204,7 @@ def test_a_model_that_a_board_cannot_compute_is_refused(words):
 
 def test_weights_beyond_the_board_are_refused_by_the_name_of_the_layer():
     rng = np.random.default_rng(0)
-    model, weights, answers = two_layers(rng, DenseDecision(levels=9))
+    model, weights, answers = listed(rng, DenseDecision(levels=9))
     large = Answers(answers.weights * 10_000, answers.offsets, answers.classes)
     with pytest.raises(ModelError, match=r"decision: weights from 1 to .*16 bits"):
         deployment(model, (6, 7), weights, large)
