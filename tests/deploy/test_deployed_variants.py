@@ -31,7 +31,14 @@ def trained(command, name, data, overrides, *more):
     return outcome, given
 
 
-@pytest.mark.parametrize("name", ["deployed16_svm", "deployed_conv16", "deployed_conv16_inhibited"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("deployed16_svm", marks=pytest.mark.long),
+        pytest.param("deployed_conv16", marks=pytest.mark.long),
+        "deployed_conv16_inhibited",
+    ],
+)
 def test_board_equals_host_spike_for_spike(command, tmp_path, name):
     outcome, given = trained(command, name, DIGITS, SMALL, "deploy", "--images", "20")
     assert "host equals board: every spike of 20 images" in outcome.out
@@ -52,7 +59,7 @@ def test_a_fully_connected_network_is_refused_with_the_reason(command):
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["deployed_conv16", "deployed_conv16_inhibited"])
 def test_on_chip_convolution_equals_its_prediction_on_200_images(command, tmp_path, name):
-    """About 5 minutes each: all of MNIST, 15,690 neurons on a SpiNN-5."""
+    """All of MNIST, 15,690 neurons on a SpiNN-5."""
     mnist = {"name": "mnist", "train_per_class": None}
     outcome, _ = trained(command, name, mnist, {}, "deploy", "--images", "200")
     assert "host equals board: every spike of 200 images" in outcome.out

@@ -392,9 +392,9 @@ def test_neurons_that_need_longer_than_a_step(simulate):
     ideal, (none,), accounts = simulate(fine, False, 50, OVERRUNS, **slow)
     assert none == 0 and overruns(accounts) > 400
     assert "would overrun" in next(report.timing_verdicts(accounts))
-    spikes, (ticks,), accounts = simulate(fine, True, 50, OVERRUNS, **slow)
+    # The spikes depend on how the cores' timers stand to each other (docs/board.md).
+    _, (ticks,), accounts = simulate(fine, True, 50, OVERRUNS, **slow)
     assert ticks > 400 and overruns(accounts) > 400
-    assert spikes != ideal
     relaxed, (none,), accounts = simulate(
         fine, True, 50, OVERRUNS, timestep=0.1, time_scale_factor=10
     )

@@ -124,6 +124,7 @@ def after_two_batches(monkeypatch):
     return arm
 
 
+@pytest.mark.long
 def test_a_training_that_loses_its_board_goes_on(job, whole, after_two_batches, capfd):
     after_two_batches(lambda board: os.kill(board, signal.SIGKILL))
     assert train(job) == 1
@@ -137,6 +138,7 @@ def test_a_training_that_loses_its_board_goes_on(job, whole, after_two_batches, 
     assert same(job, whole["training"])
 
 
+@pytest.mark.long
 def test_copies_go_on_after_the_last_round(job, whole, after_two_batches, capfd):
     after_two_batches(lambda _: signal.raise_signal(signal.SIGINT))
     assert train(job, "multi") == 130
