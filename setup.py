@@ -93,7 +93,7 @@ setup(
             sources=sorted(glob(f"{CORE}/*.c")),
             depends=sorted(glob(f"{CORE}/*.h")),
             include_dirs=[CORE],
-            extra_compile_args=["-O3", "-pthread"],
+            extra_compile_args=["-O3", "-pthread", "-fvisibility=hidden"],
             extra_link_args=["-pthread"],
         )
     ],

@@ -39,8 +39,9 @@ enum { STATE_RTE = 2, RTE_UNDEFINED = 2, RTE_PREFETCH_ABORT = 4, RTE_DATA_ABORT 
 
 /* May be called from several threads at once. */
 static void add(core_set_t *set, const core_t *core) {
-    core_set_t bit = (core_set_t)1 << core->index % 64;
-    __atomic_fetch_or(&set[core->index / 64], bit, __ATOMIC_RELAXED);
+    core_set_t bit = (core_set_t)1 << core->index % 64, *word = &set[core->index / 64];
+    if (!(__atomic_load_n(word, __ATOMIC_RELAXED) & bit))
+        __atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
 }
 
 static void drop(core_set_t *set, const core_t *core) {
@@ -148,7 +149,10 @@ static void wait(core_t *core) {
 }
 
 static int run_slice(core_t *core) {
-    return core->recorder ? record_run(core, SLICE) : cpu_run(&core->cpu, SLICE);
+    int exit = core->recorder ? record_run(core, SLICE) : cpu_run(&core->cpu, SLICE);
+    if (core->dma.awaited)
+        dma_fetch(core);
+    return exit;
 }
 
 /* Run a core for a slice, or until it would use what the chip shares. */

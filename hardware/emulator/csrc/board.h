@@ -87,6 +87,9 @@ typedef struct {
     uint64_t bytes;
     uint64_t end[2]; /* enforced timing: when the transfers end that are under way */
     uint32_t under_way;
+    uint8_t *awaited_to; /* where `awaited` bytes go that have been sent for, see dma.c */
+    const uint8_t *awaited_from;
+    uint32_t awaited;
 } dma_t;
 
 typedef struct {
@@ -221,6 +224,7 @@ static inline uint64_t core_now(const core_t *core) {
 
 /* vic.c */
 void vic_reset(core_t *core);
+void vic_lines(core_t *core, uint32_t mask, uint32_t asserted);
 void vic_line(core_t *core, enum interrupt_source source, bool asserted);
 uint32_t vic_read(core_t *core, uint32_t offset);
 void vic_write(core_t *core, uint32_t offset, uint32_t value);
@@ -236,6 +240,7 @@ void timer_write(core_t *core, uint32_t offset, uint32_t value);
 
 /* dma.c */
 void dma_reset(core_t *core);
+void dma_fetch(core_t *core);
 bool dma_is_private(core_t *core, uint32_t description);
 void dma_advance(core_t *core, uint64_t now);
 uint32_t dma_read(core_t *core, uint32_t offset);
@@ -250,7 +255,7 @@ void sharing_forget(core_t *core);
 /* comms.c */
 void comms_reset(core_t *core);
 void comms_free(core_t *core);
-void comms_receive(core_t *core, packet_t packet);
+void comms_receive(core_t *core, const packet_t *packet);
 void comms_hand_over(core_t *core);
 void comms_send_out(core_t *core);
 void comms_advance(core_t *core, uint64_t now);
@@ -261,7 +266,7 @@ void comms_write(core_t *core, uint32_t offset, uint32_t value);
 /* router.c */
 void router_reset(chip_t *chip);
 void router_free(chip_t *chip);
-void router_send(core_t *from, packet_t packet);
+void router_send(core_t *from, const packet_t *packet);
 void router_drop(core_t *to, packet_t packet);
 uint64_t router_patience(const chip_t *chip);
 uint32_t router_read(chip_t *chip, uint32_t offset);

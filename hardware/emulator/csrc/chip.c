@@ -94,6 +94,8 @@ static bool is_shared(core_t *core, unsigned part, uint32_t offset, const uint32
 uint32_t core_bus_read(cpu_t *cpu, uint32_t address, int size) {
     core_t *core = cpu->owner;
     unsigned part = core_part(address);
+    if (core->dma.awaited)
+        dma_fetch(core);
     uint32_t offset = address & 0xffc, value;
     if (cpu->isolated && is_shared(core, part, offset, NULL)) {
         cpu_defer(cpu);
@@ -119,6 +121,8 @@ uint32_t core_bus_read(cpu_t *cpu, uint32_t address, int size) {
 void core_bus_write(cpu_t *cpu, uint32_t address, uint32_t value, int size) {
     core_t *core = cpu->owner;
     unsigned part = core_part(address);
+    if (core->dma.awaited)
+        dma_fetch(core);
     uint32_t offset = address & 0xffc;
     (void)size; /* registers are words: a narrower write writes the whole of one */
     if (cpu->isolated && is_shared(core, part, offset, &value)) {

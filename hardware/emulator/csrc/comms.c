@@ -16,6 +16,7 @@
 
 enum { HAND_OVER = 64, PAYLOAD = 2, RECEIVED = 1u << 31 };
 enum { TX_EMPTY = 1u << 31, TX_NOT_FULL = 1u << 28 };
+enum { RECEIVER_LINES = 1u << INT_CC_READY | 15u << INT_CC_MULTICAST };
 
 static packet_t *packet_at(comms_t *comms, uint32_t i) {
     return &comms->queue[(comms->head + i) & (comms->capacity - 1)];
@@ -26,11 +27,10 @@ static packet_t *head(comms_t *comms) { return packet_at(comms, 0); }
 /* Show the packet at the head of the queue, if there is one and the core may have it. */
 static void update(core_t *core) {
     comms_t *comms = &core->comms;
-    bool ready = comms->count > 0 && comms->credit > 0;
-    int type = ready ? head(comms)->control >> 6 : -1;
-    vic_line(core, INT_CC_READY, ready);
-    for (int i = 0; i < 4; i++)
-        vic_line(core, (enum interrupt_source)(INT_CC_MULTICAST + i), i == type);
+    uint32_t lines = 0;
+    if (comms->count > 0 && comms->credit > 0)
+        lines = 1u << INT_CC_READY | 1u << (INT_CC_MULTICAST + (head(comms)->control >> 6));
+    vic_lines(core, RECEIVER_LINES, lines);
 }
 
 void comms_reset(core_t *core) {
@@ -60,17 +60,17 @@ static void grow(comms_t *comms) {
 }
 
 /* Queue a packet that the router delivers, in order of time; the scheduler hands it over. */
-void comms_receive(core_t *core, packet_t packet) {
+void comms_receive(core_t *core, const packet_t *packet) {
     comms_t *comms = &core->comms;
     if (core->state == CORE_OFF || core->state == CORE_DEAD)
         return;
     if (comms->count == comms->capacity)
         grow(comms);
     uint32_t i = comms->count++;
-    for (; i > comms->credit && packet_at(comms, i - 1)->time > packet.time; i--)
+    for (; i > comms->credit && packet_at(comms, i - 1)->time > packet->time; i--)
         *packet_at(comms, i) = *packet_at(comms, i - 1);
-    *packet_at(comms, i) = packet;
-    board_has_packets(core, packet.time);
+    *packet_at(comms, i) = *packet;
+    board_has_packets(core, packet->time);
 }
 
 static void pop(comms_t *comms) {
@@ -133,7 +133,7 @@ static void put_out(comms_t *comms, packet_t packet) {
 void comms_send_out(core_t *core) {
     comms_t *comms = &core->comms;
     for (uint32_t i = 0; i < comms->out_count; i++)
-        router_send(core, comms->outbox[i]);
+        router_send(core, &comms->outbox[i]);
     comms->out_count = 0;
 }
 

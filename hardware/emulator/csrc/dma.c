@@ -1,5 +1,8 @@
 /* The DMA controller of a core. A transfer is carried out the moment it is described, and is done
  * then (ideal timing) or, where timing is enforced, when its time is over; one may wait for another.
+ * What a transfer brings into DTCM is only sent for at first, as its lines of memory are mostly far
+ * from the host's processor, and copied when the core uses its next register: before that it cannot
+ * know that the transfer is done.
  * Completions are counted, so that each one raises its own interrupt. The bits of the control
  * register are commands: they have been carried out, and read as 0, as soon as they are written. */
 #include <string.h>
@@ -8,6 +11,7 @@
 
 enum { TO_SYSTEM = 1u << 19, LENGTH = 0x1ffff, ACKNOWLEDGE_DONE = 8, ABORT = 2, DONE = 1u << 10 };
 enum { BUSY = 1, QUEUE_FULL = 4, MOST_UNDER_WAY = 2 };
+enum { MOST_AWAITED = 1024, HOST_LINE = 64 }; /* bytes */
 
 static void update(core_t *core) {
     dma_t *dma = &core->dma;
@@ -64,6 +68,34 @@ static uint32_t status(core_t *core) {
 
 static bool in_sdram(uint32_t address) { return address >> 29 == 3; }
 
+/* Let the host's processor send for memory that will be read soon. */
+static void send_for(const uint8_t *memory, uint32_t length) {
+    for (uint32_t i = 0; i < length; i += HOST_LINE)
+        __builtin_prefetch(memory + i);
+    __builtin_prefetch(memory + length - 1);
+}
+
+/* Copy what has been sent for. */
+void dma_fetch(core_t *core) {
+    dma_t *dma = &core->dma;
+    memcpy(dma->awaited_to, dma->awaited_from, dma->awaited);
+    dma->awaited = 0;
+}
+
+static void bring_in(core_t *core, uint8_t *tcm, const uint8_t *system, uint32_t length) {
+    dma_t *dma = &core->dma;
+    if (length - 1 < MOST_AWAITED && dma->tcm_address >= DTCM_BASE && !core->chip->board->enforced) {
+        dma->awaited_to = tcm;
+        dma->awaited_from = system;
+        dma->awaited = length;
+        send_for(system, length);
+        return;
+    }
+    memcpy(tcm, system, length);
+    if (dma->tcm_address < ITCM_SIZE)
+        cpu_invalidate(&core->cpu, dma->tcm_address, length);
+}
+
 static void transfer(core_t *core, uint32_t description) {
     dma_t *dma = &core->dma;
     uint32_t length = description & LENGTH;
@@ -72,11 +104,12 @@ static void transfer(core_t *core, uint32_t description) {
     uint8_t *system = chip_memory(core->chip, dma->system_address, length);
     dma->description = description;
     if (tcm && system) {
-        if (in_sdram(dma->system_address))
+        if (in_sdram(dma->system_address) && !core->cpu.isolated)
             sharing_note(core, dma->system_address, length, out);
-        memcpy(out ? system : tcm, out ? tcm : system, length);
-        if (!out && dma->tcm_address < ITCM_SIZE)
-            cpu_invalidate(&core->cpu, dma->tcm_address, length);
+        if (out)
+            memcpy(system, tcm, length);
+        else
+            bring_in(core, tcm, system, length);
     } else if (tcm && chip_is_register(dma->system_address)) {
         copy_registers(core, tcm, dma->system_address, length, out);
     }

@@ -114,6 +114,8 @@ static void write_and_record(cpu_t *cpu, uint32_t address, uint32_t value, int s
     uint64_t bytes = core->dma.bytes;
     core_bus_write(cpu, address, value, size);
     put_access(core, "WRIT", address, value, size);
+    if (core->dma.awaited)
+        dma_fetch(core);
     if (core->dma.bytes != bytes)
         put_transfer(core);
 }

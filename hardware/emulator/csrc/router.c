@@ -40,9 +40,9 @@ static void classify_filters(router_t *router) {
     }
 }
 
-static void count(router_t *router, packet_t packet, bool straight, bool local, uint32_t route) {
-    unsigned class = (unsigned)(packet.control >> 6) << 3 | (unsigned)straight << 2 |
-                     (unsigned)((packet.control & PAYLOAD) != 0) << 1 | (unsigned)local;
+static void count(router_t *router, const packet_t *packet, bool straight, bool local, uint32_t route) {
+    unsigned class = (unsigned)(packet->control >> 6) << 3 | (unsigned)straight << 2 |
+                     (unsigned)((packet->control & PAYLOAD) != 0) << 1 | (unsigned)local;
     uint32_t where = route ? (route & LINK_MASK) << 3 : COUNTER_DUMPED;
     if (route >> (LINKS_PER_CHIP + 1))
         where |= 2;
@@ -98,10 +98,10 @@ static void remember(router_t *router, packet_t packet, core_t *to) {
 }
 
 /* The core that a packet was dropped for, if it is one that was; it is forgotten. */
-static core_t *recall(router_t *router, packet_t packet) {
+static core_t *recall(router_t *router, const packet_t *packet) {
     for (uint32_t i = 0; i < router->lost_count; i++) {
         packet_t *lost = &router->lost[i].packet;
-        if (lost->key != packet.key || lost->payload != packet.payload)
+        if (lost->key != packet->key || lost->payload != packet->payload)
             continue;
         core_t *to = router->lost[i].to;
         memmove(router->lost + i, router->lost + i + 1,
@@ -122,7 +122,7 @@ static void show_dump(chip_t *chip) {
  * they still hold another one. */
 void router_drop(core_t *to, packet_t packet) {
     router_t *router = &to->chip->router;
-    count(router, packet, false, true, 0);
+    count(router, &packet, false, true, 0);
     if (router->dump.status & DUMPED) {
         router->dump.status |= OVERFLOW;
         return;
@@ -148,19 +148,20 @@ static uint32_t read_dump(chip_t *chip, uint32_t offset) {
     }
 }
 
-static void deliver(core_t *core, packet_t packet) {
-    timing_arrive(&packet, core->chip->board);
-    comms_receive(core, packet);
+static void deliver(core_t *core, const packet_t *packet) {
+    packet_t arriving = *packet;
+    timing_arrive(&arriving, core->chip->board);
+    comms_receive(core, &arriving);
 }
 
 /* A packet arrives at a router, from a core or over the link `from` of this chip. */
-static void arrive(chip_t *chip, packet_t packet, int from, int hops) {
+static void arrive(chip_t *chip, const packet_t *packet, int from, int hops) {
     router_t *router = &chip->router;
     uint32_t route = 0;
     bool straight = false;
-    switch (packet.control >> 6) {
+    switch (packet->control >> 6) {
     case PACKET_MULTICAST: {
-        uint32_t entry = look_up(router, packet.key);
+        uint32_t entry = look_up(router, packet->key);
         straight = entry == NO_ENTRY && from != FROM_CORE;
         if (entry != NO_ENTRY)
             route = router->route[entry];
@@ -179,21 +180,22 @@ static void arrive(chip_t *chip, packet_t packet, int from, int hops) {
     }
     for (uint32_t links = route & LINK_MASK; links && hops < MAX_HOPS; links &= links - 1) {
         int link = __builtin_ctz(links);
-        packet_t crossing = packet;
+        packet_t crossing = *packet;
         if (!chip->neighbour[link])
             continue;
         timing_cross(&crossing, chip, link);
-        arrive(chip->neighbour[link], crossing, (link + 3) % LINKS_PER_CHIP, hops + 1);
+        arrive(chip->neighbour[link], &crossing, (link + 3) % LINKS_PER_CHIP, hops + 1);
     }
 }
 
-void router_send(core_t *from, packet_t packet) {
-    core_t *to = packet.again ? recall(&from->chip->router, packet) : NULL;
-    packet.again = false;
+void router_send(core_t *from, const packet_t *packet) {
+    packet_t sent = *packet;
+    core_t *to = sent.again ? recall(&from->chip->router, packet) : NULL;
+    sent.again = false;
     if (to)
-        deliver(to, packet);
+        deliver(to, &sent);
     else
-        arrive(from->chip, packet, FROM_CORE, 0);
+        arrive(from->chip, &sent, FROM_CORE, 0);
 }
 
 void router_free(chip_t *chip) { free(chip->router.lost); }

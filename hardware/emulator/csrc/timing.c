@@ -230,7 +230,7 @@ static uint64_t end_window(board_t *board) {
     }
     qsort(board->post, count, sizeof(struct letter), by_time);
     for (uint32_t i = 0; i < count; i++)
-        router_send(board->post[i].from, board->post[i].packet);
+        router_send(board->post[i].from, &board->post[i].packet);
     board->executed += executed;
     return executed;
 }

@@ -53,14 +53,19 @@ void vic_reset(core_t *core) {
     core->cpu.irq = core->cpu.fiq = 0;
 }
 
-void vic_line(core_t *core, enum interrupt_source source, bool asserted) {
-    uint32_t bit = 1u << source;
-    uint32_t lines = asserted ? core->vic.lines | bit : core->vic.lines & ~bit;
-    if (lines != core->vic.lines) {
+/* Set the lines of some sources, one bit each: those in `asserted`, and no other in `mask`. */
+void vic_lines(core_t *core, uint32_t mask, uint32_t asserted) {
+    uint32_t lines = (core->vic.lines & ~mask) | asserted;
+    if (lines == core->vic.lines)
+        return;
+    if (core->doze)
         doze_rouse(core);
-        core->vic.lines = lines;
-        update(core);
-    }
+    core->vic.lines = lines;
+    update(core);
+}
+
+void vic_line(core_t *core, enum interrupt_source source, bool asserted) {
+    vic_lines(core, 1u << source, asserted ? 1u << source : 0);
 }
 
 uint32_t vic_read(core_t *core, uint32_t offset) {

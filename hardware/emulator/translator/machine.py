@@ -114,7 +114,7 @@ def compile_text(text: str) -> bytes:
     llvm.initialize_all_asmprinters()
     target = llvm.Target.from_triple(TRIPLES[platform.machine().replace("arm64", "aarch64")])
     machine = target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), opt=1, reloc="pic", codemodel="small"
+        cpu=llvm.get_host_cpu_name(), opt=2, reloc="pic", codemodel="small"
     )
     module = llvm.parse_assembly(text)
     module.triple = machine.triple
