@@ -3,23 +3,13 @@
 from pathlib import Path
 
 from spikingconvnet import prediction, report
+from spikingconvnet.board_steps import infer, require_data, running_backend, trained_weights
 from spikingconvnet.classes import network
 from spikingconvnet.classes.network import Activity
+from spikingconvnet.job import SVM_SCORE, Images, Job, by_class, images_of, sheet_of
 from spikingconvnet.prediction import Chosen
 from spikingconvnet.utilities.metrics import SILENT
-from spikingconvnet.workflow import (
-    SVM_SCORE,
-    Images,
-    Job,
-    by_class,
-    images_of,
-    infer,
-    readouts_for,
-    require_data,
-    running_backend,
-    sheet_of,
-    trained_weights,
-)
+from spikingconvnet.workflow import readouts_for
 
 
 def _shown(job: Job, images: Images, picture: Chosen, watch: bool) -> tuple[Activity, str]:

@@ -13,16 +13,35 @@ from typing import Any
 
 import numpy as np
 
-from spikingconvnet import checkpoints, report, workflow
+from spikingconvnet import checkpoints, report
 from spikingconvnet.algorithms import spike_trains
 from spikingconvnet.backends import Backend, provenance
+from spikingconvnet.board_steps import (
+    encoded,
+    infer,
+    initial_weights,
+    noted,
+    running_backend,
+    tell_needs,
+    tell_speed,
+    trained_weights,
+)
 from spikingconvnet.classes import network
 from spikingconvnet.classes.layers import ConvLayer
 from spikingconvnet.classes.model import SpikingConvNet, Stage
 from spikingconvnet.classes.network import SpikeTrains, Trained, TrainingNetwork
 from spikingconvnet.errors import DataError, UsageError
+from spikingconvnet.job import (
+    FIGURES,
+    TOOLCHAIN_LOG,
+    Job,
+    bar,
+    fingerprint,
+    images_of,
+    sheet_of,
+    tell,
+)
 from spikingconvnet.utilities.storage import LayerWeights
-from spikingconvnet.workflow import Job
 
 MOST_KERNELS = 254
 """Plastic synapses of one source on a core (sPyNNaker 7.4.1)."""
@@ -129,7 +148,7 @@ class _Kept:
 
 
 def _train(job: Job, number: int, copies: int, rounds: int) -> None:
-    data = workflow.images_of(job)
+    data = images_of(job)
     model = job.config.model(data.train.shape[1:])
     stage, layer = model.conv_stage(number), model.conv_layers[number - 1]
     if layer.kernels > MOST_KERNELS:
@@ -138,13 +157,13 @@ def _train(job: Job, number: int, copies: int, rounds: int) -> None:
             "core has no room for more plastic synapses of one input); nothing was loaded"
         )
     images = data.train[: job.config.training.images]
-    initial = workflow.initial_weights(job, model, number)
+    initial = initial_weights(job, model, number)
     kept = _Kept()
     with (
         checkpoints.told(job, "windows", lambda: (kept.done, kept.windows)),
-        workflow.running_backend(job) as backend,
+        running_backend(job) as backend,
     ):
-        below = workflow.trained_weights(job, model, number - 1, made_up=not backend.has_data)
+        below = trained_weights(job, model, number - 1, made_up=not backend.has_data)
         shown, count = _windows(job, backend, model, number, below, images)
         if count < copies * rounds:
             raise UsageError(
@@ -166,8 +185,8 @@ def _entering(
 ) -> SpikeTrains | None:
     """Return the spikes that the given stages send on; None where they cannot be known."""
     if not stages:
-        return workflow.encoded(job, images, "encode train")
-    activity = workflow.infer(
+        return encoded(job, images, "encode train")
+    activity = infer(
         job, backend, stages, [weights], images, "encode train", "running layers below"
     )
     return activity[0].spikes[stages[-1].name] if backend.has_data else None
@@ -228,12 +247,12 @@ def _teach(
             checkpoints.save(job, lesson.checkpoint, wanted, course.state())
             kept.done = int(windows[course.done])
     assert trained is not None
-    workflow.tell_speed(job, lesson.title, simulated_ms, time.perf_counter() - started)
+    tell_speed(job, lesson.title, simulated_ms, time.perf_counter() - started)
     job.say(
         f"{lesson.title}: {windows[-1]:,} windows shown, {course.fired.sum():,} spikes by "
         f"{lesson.layer.kernels} neurons"
     )
-    workflow.tell(job, report.fault_verdicts(faults.counts))
+    tell(job, report.fault_verdicts(faults.counts))
     return course, batch, trained
 
 
@@ -250,10 +269,10 @@ def _shown(
     if course.batches > 1:
         part = "round" if lesson.rounds > 1 else "batch"
         label = f"{label}, {part} {course.done + 1} of {course.batches}"
-    with workflow.progress(label) as shown:
+    with bar(label) as shown:
         net = TrainingNetwork(
             backend.sim, lesson.layer, sample_ms=job.config.training.sample_ms, report=shown,
-            **workflow.noted(backend, faults),
+            **noted(backend, faults),
         )  # fmt: skip
         with net:
             window_ms = lesson.layer.window_ms
@@ -264,7 +283,7 @@ def _shown(
                 network.busiest_step(lesson.shown),
             )
             if not backend.has_data:
-                workflow.tell_needs(job, lesson.title, net)
+                tell_needs(job, lesson.title, net)
     return results, net.run_ms
 
 
@@ -283,16 +302,16 @@ def _save_trained(
         "copies": lesson.copies,
         "rounds": lesson.rounds,
         "batches": course.batches,
-        "below": workflow.fingerprint(below),
+        "below": fingerprint(below),
     }
     weights = LayerWeights(trained.weights, lesson.initial, record, origin, job.seed)
     path = job.run.save_weights(lesson.number, weights, csv=job.config.csv)
     checkpoints.remove(job, lesson.checkpoint)
-    sheet = workflow.sheet_of(job, origin)
+    sheet = sheet_of(job, origin)
     report.weight_figures(sheet, lesson.number, weights)
     report.training_figures(
         sheet, lesson.number, lesson.layer, last.trains[-1], last.windows, trained
     )
-    job.keep([path.name, path.with_suffix(".csv").name, workflow.FIGURES, workflow.TOOLCHAIN_LOG])
-    workflow.tell(job, report.training_verdicts(lesson.number, lesson.layer, course.fired, weights))
+    job.keep([path.name, path.with_suffix(".csv").name, FIGURES, TOOLCHAIN_LOG])
+    tell(job, report.training_verdicts(lesson.number, lesson.layer, course.fired, weights))
     job.say(f"weights of layer {lesson.number}: {path}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.errors import BoardError, DataError, SpikingConvNetError, StorageError
-from spikingconvnet.workflow import Job
+from spikingconvnet.job import Job
 
 # What `restore` functions raise on arrays that are there and readable but not theirs.
 _DAMAGE = (StorageError, DataError, KeyError, IndexError, TypeError, ValueError)

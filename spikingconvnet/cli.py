@@ -1,7 +1,6 @@
 """The command line: one function per mode, exit codes, and the only place that prints."""
 
 import argparse
-import dataclasses
 import logging
 import signal
 import sys
@@ -11,99 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
+from spikingconvnet import options
 from spikingconvnet.errors import SpikingConvNetError, UsageError
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after Ctrl-C and after a request to end, as shells give them (128 + signal)."""
 
-TUTORIAL = """\
-Settings lie in parameters.py: data, encoder, layers, learning rule, board. A run is a sequence of
-commands that share a run directory; each can be repeated by itself:
-
-  1  --mode loaddata               draw training and test images
-  2  --mode training --layer 1     learn the kernels of layer 1 by STDP, on the board
-     --mode training --layer 2     ... and of layer 2, on the spikes of layer 1, and so on
-  3  --mode training --layer svm   fit the read-out to spike counts of the training images
-  4  --mode testing                classify the test images; accuracy, confusion, figures
-  5  --mode report                 gather all that there is in one page, report.html
-
-  --mode predict --image FILE      the class of one picture (--resize, --invert)
-  --mode show --image FILE|N       draw what happens in the network while it sees a picture
-  --mode deploy --model NAME       run a trained network of the zoo on the board (--images N) and
-                                   compare spikes and answers with the host's (--mode compare)
-  --mode multi --layer N           like 2, with several copies of the layer on one board
-  --mode info                      show settings, model and what the run directory holds
-  board, or --mode board           serve a software board to any other sPyNNaker script
-
-Where the network runs:
-
-  --board software                 a SpiNNaker board made of software, on this computer (default)
-  --board virtual                  map only: print cores, chips, memory and run time; no results
-  --board 192.168.240.1            a real board, by address or host name (--board-version 3 or 5)
-  --board spalloc:SERVER           a real board lent by a spalloc server
-
-Exit code: 0 done, 1 failure, 2 misuse, 130 interrupted."""
-
 
 class Terminated(KeyboardInterrupt):
     """Stand for a request to end (SIGTERM)."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Report misuse as the other errors are reported: by one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see --help)")
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    made = _Parser(
-        prog="main.py" if sys.argv[0].endswith("main.py") else "spikingconvnet",
-        description="Train and test a spiking convolutional network on a SpiNNaker board, or on a "
-        "board made of software.",
-        epilog=TUTORIAL,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = made.add_argument
-    add("--mode", metavar="MODE", help=f"what to do: {', '.join(MODES)}")
-    add("--layer", metavar="N|svm", help="the layer to train, counted from 1, or the read-out")
-    add("--board", metavar="BOARD", help="software, virtual, HOST or spalloc:SERVER")
-    add("--board-version", metavar="3|5", help="3: four chips, 5: forty-eight")
-    add("--model", metavar="NAME", help="a network of the zoo, for the host engine")
-    add("--set", metavar="PATH=VALUE", action="append", default=[], help="change a model's setting")
-    add("--seed", metavar="S", help="of every random draw")
-    add("--run-dir", metavar="DIR", help="where results go")
-    add("--parameters", metavar="FILE", help="the parameter file (default: parameters.py)")
-    add("--images", metavar="N", help="with deploy: test images that are shown (default: 1000)")
-    add("--image", metavar="FILE|N", help="with predict and show: a picture, or test image N")
-    add("--resize", action="store_true", help="scale that picture to the size of the run's images")
-    add("--invert", action="store_true", help="turn light and dark of that picture round")
-    add("--tensorboard", action="store_true", help="also write logs that TensorBoard shows")
-    add("--no-backup", action="store_true", help="do not copy results to generated_backups/")
-    add("--debug", action="store_true", help="show the traceback of an error")
-    from spikingconvnet import console
-
-    console.add_options(made.add_argument_group("with --mode board"))
-    return made
-
-
-def board_parser() -> argparse.ArgumentParser:
-    """Return the parser of the sub-command `board`, which needs no parameter file."""
-    from spikingconvnet import console
-
-    made = _Parser(
-        prog=f"{parser().prog} board",
-        description="Serve a SpiNNaker board made of software to sPyNNaker scripts, until Ctrl-C.",
-        epilog="The same as --mode board, which takes what is left out from parameters.py.",
-        allow_abbrev=False,
-    )
-    console.add_options(made)
-    made.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return made
 
 
 def main(argv: Sequence[str] | None = None, *, default_parameters: Path | None = None) -> int:
@@ -128,35 +45,27 @@ def main(argv: Sequence[str] | None = None, *, default_parameters: Path | None =
 
 
 def _run(argv: Sequence[str], default_parameters: Path | None) -> None:
-    from spikingconvnet import console
     from spikingconvnet.utilities import journal
 
     if argv[:1] == ["board"]:
-        _serve(board_parser().parse_args(argv[1:]))
+        _serve(options.board_parser().parse_args(argv[1:]))
         return
-    options = parser().parse_args(argv)
-    mode = _chosen_mode(options)
-    job = _job(options, default_parameters or Path("parameters.py"))
+    chosen = options.parser(MODES).parse_args(argv)
+    mode = _chosen_mode(chosen)
+    job = options.job(chosen, default_parameters or Path("parameters.py"), _say)
     if mode is board:
-        board(job, options.layer, options)
+        board(job, chosen.layer, chosen)
         return
-    unfit = list(console.OPTIONS)
-    if options.mode not in LOOKING:
-        unfit += ["image", "resize", "invert"]
-    if options.mode not in DEPLOYING:
-        unfit += ["images"]
-    for name in unfit:
-        if getattr(options, name) not in (None, False):
-            raise UsageError(f"{console.spelling(name)}: not with --mode {options.mode}")
-    if options.tensorboard:
+    options.check(chosen)
+    if chosen.tensorboard:
         from spikingconvnet import tensorboard_logs
 
-        tensorboard_logs.check(options.mode)
+        tensorboard_logs.check(chosen.mode)
     started = time.perf_counter()
-    mode(job, options.layer)
-    if options.mode in RECORDED:
+    mode(job, chosen.layer)
+    if chosen.mode in RECORDED:
         journal.record(job.run, argv, time.perf_counter() - started)
-    if options.tensorboard:
+    if chosen.tensorboard:
         from spikingconvnet import tensorboard_logs
 
         tensorboard_logs.write(job)
@@ -195,87 +104,6 @@ def _say(line: str) -> None:
     from spikingconvnet.utilities import logs
 
     print(line, file=logs.terminal().stdout, flush=True)
-
-
-def _job(options: argparse.Namespace, default_parameters: Path) -> Any:
-    """Return the settings of a command: the parameter file, overridden by options."""
-    from spikingconvnet import config, workflow
-    from spikingconvnet.utilities import pictures
-    from spikingconvnet.utilities.storage import RunDirectory
-
-    settings = config.read(options.parameters or default_parameters)
-    version = _number("--board-version", options.board_version, settings.board.version)
-    if version not in (3, 5):
-        raise UsageError(f"--board-version: {version} (valid: 3, 5)")
-    board = settings.board.name if options.board is None else options.board
-    if not board:
-        raise UsageError("--board: '' (valid: software, virtual, HOST, spalloc:SERVER)")
-    seed = _number("--seed", options.seed, settings.seed)
-    settings, model = _host_model(settings, options)
-    folder = settings.run_dir if options.run_dir is None else Path(options.run_dir)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--run-dir: {folder} (is a file; must be a folder)")
-    return workflow.Job(
-        settings,
-        RunDirectory(folder),
-        board,
-        version,
-        seed,
-        settings.backup and not options.no_backup,
-        _say,
-        model,
-        None
-        if options.image is None
-        else pictures.Request(options.image, options.resize, options.invert),
-        None if options.images is None else _number("--images", options.images, 0),
-        options.board is not None,
-    )
-
-
-def _host_model(settings: Any, options: argparse.Namespace) -> tuple[Any, Any]:
-    """Return the settings and the host model that are chosen; (settings, None) without one.
-
-    A model named on the command line comes with all of MNIST and a run directory of its own; one
-    that the parameter file names, with what that file says.
-    """
-    from spikingconvnet import overrides
-
-    name = options.model or settings.model_name
-    if name is None:
-        if options.set:
-            raise UsageError(f"--set: {options.set[0]!r} (only with --model)")
-        return settings, None
-    if options.board is not None and options.mode not in DEPLOYING:
-        raise UsageError(
-            f"--board: {options.board!r} (only with --mode {', '.join(DEPLOYING)}: the host engine "
-            f"runs {name})"
-        )
-    from spikingconvnet import zoo
-    from spikingconvnet.config import Data
-
-    @dataclasses.dataclass(frozen=True)
-    class Chosen:
-        data: Data
-        model: Any
-
-    data, run_dir = settings.data, settings.run_dir
-    if name != settings.model_name:
-        data, run_dir = Data(train_per_class=None, test_per_class=None), Path("runs") / name
-    chosen = Chosen(data, zoo.load(name))
-    given = [(path.split("."), value) for path, value in settings.overrides.items()]
-    for names, value in [*given, *map(overrides.parse, options.set)]:
-        inside = names if names[0] == "data" else ["model", *names]
-        chosen = overrides.replaced(chosen, inside, value)
-    settings = dataclasses.replace(settings, data=chosen.data, run_dir=run_dir)
-    return settings, chosen.model
-
-
-def _number(option: str, text: str | None, default: int) -> int:
-    if text is None:
-        return default
-    if not text.isdecimal():
-        raise UsageError(f"{option}: {text!r} (must be a whole number of at least 0)")
-    return int(text)
 
 
 def _workflow(job: Any) -> Any:
@@ -387,22 +215,22 @@ def report(job: Any, layer: str | None) -> None:
     job.say(f"report: {html_report.write(job)}")
 
 
-def board(job: Any, layer: str | None, options: argparse.Namespace) -> None:
+def board(job: Any, layer: str | None, chosen: argparse.Namespace) -> None:
     """Serve a software board."""
     _no_layer("board", layer)
     if job.board != "software":
         raise UsageError(f"--mode board: --board {job.board} (only the software board is served)")
     job.run.path.mkdir(parents=True, exist_ok=True)
-    _serve(options, job.version, job.run.file("board.log"))
+    _serve(chosen, job.version, job.run.file("board.log"))
 
 
-def _serve(options: argparse.Namespace, version: int = 5, log: Path | None = None) -> None:
+def _serve(chosen: argparse.Namespace, version: int = 5, log: Path | None = None) -> None:
     from spikingconvnet import console
 
-    if options.spalloc:
-        console.lend(console.lent(options), _say)
+    if chosen.spalloc:
+        console.lend(console.lent(chosen), _say)
     else:
-        console.serve(console.chosen(options, version, log), _say)
+        console.serve(console.chosen(chosen, version, log), _say)
 
 
 MODES: dict[str, Callable[..., None]] = {
@@ -420,19 +248,15 @@ MODES: dict[str, Callable[..., None]] = {
 }
 RECORDED = ("loaddata", "training", "multi", "testing", "deploy")
 """Modes whose commands are remembered in the run directory."""
-DEPLOYING = ("deploy", "compare", "info")
-"""Modes that --board makes sense with for a model of the host engine."""
-LOOKING = ("predict", "show")
-"""Modes that look at one picture."""
 
 
-def _chosen_mode(options: argparse.Namespace) -> Callable[..., None]:
+def _chosen_mode(chosen: argparse.Namespace) -> Callable[..., None]:
     valid = ", ".join(MODES)
-    if options.mode is None:
+    if chosen.mode is None:
         raise UsageError(f"--mode: missing (valid: {valid}; --help teaches the order)")
-    if options.mode not in MODES:
-        raise UsageError(f"--mode: {options.mode!r} (valid: {valid})")
-    return MODES[options.mode]
+    if chosen.mode not in MODES:
+        raise UsageError(f"--mode: {chosen.mode!r} (valid: {valid})")
+    return MODES[chosen.mode]
 
 
 def _no_layer(mode: str, layer: str | None) -> None:

@@ -12,6 +12,7 @@ from spikingconvnet import backends, checkpoints, deploy_report, host_readouts
 from spikingconvnet.algorithms import board_layers
 from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.backends import Backend, preflight, provenance, reference
+from spikingconvnet.board_steps import running_backend
 from spikingconvnet.classes import deployability
 from spikingconvnet.classes.classifier import LinearReadout
 from spikingconvnet.classes.deployed import SOURCE, Answers, Deployment, check_model, deployment
@@ -23,8 +24,8 @@ from spikingconvnet.deploy_batches import Kept, arrays_of, seen_in
 from spikingconvnet.engine import board_semantics
 from spikingconvnet.engine.encode import encode
 from spikingconvnet.errors import NotTrainedError, StorageError, UsageError
-from spikingconvnet.host_lesson import Lesson, bar, lesson
-from spikingconvnet.workflow import Job, fingerprint, running_backend, sheet_of
+from spikingconvnet.host_lesson import Lesson, lesson
+from spikingconvnet.job import Job, bar, fingerprint, sheet_of, tell
 
 DEPLOYED, RECORD, REFERENCE = "deployed.npz", "deployed.json", "reference.json"
 IMAGES = 1000
@@ -45,6 +46,7 @@ class Prepared:
 
     held: Lesson
     plan: Deployment
+    weights: host_readouts.Weights
     images: int
     prediction: Prediction
     identity: str
@@ -53,6 +55,13 @@ class Prepared:
     def labels(self) -> NDArray[np.int64]:
         """Return the true labels."""
         return np.asarray(self.held.images.test_labels[: self.images])
+
+    def outcome(self, seen: Seen) -> deploy_report.Outcome:
+        """Return how what was seen compares with the prediction."""
+        return deploy_report.compare(
+            self.plan, self.prediction.waves, self.prediction.labels, seen.waves, seen.labels,
+            self.labels,
+        )  # fmt: skip
 
 
 def host_model(job: Job, mode: str) -> HostModel:
@@ -71,11 +80,11 @@ def host_model(job: Job, mode: str) -> HostModel:
 # ---- from the run directory to a deployment ------------------------------------------------------
 
 
-def planned(held: Lesson) -> Deployment:
-    """Return the populations and projections of what the run directory holds."""
+def planned(held: Lesson) -> tuple[Deployment, host_readouts.Weights]:
+    """Return the populations and projections of what the run directory holds, and its weights."""
     weights, part = host_readouts.saved(held, "trained")
     host_readouts.check_same_network(held)
-    return deployment(held.model, held.shape, weights, _answers(held, part))
+    return deployment(held.model, held.shape, weights, _answers(held, part)), weights
 
 
 def _answers(held: Lesson, part: Mapping[str, Any]) -> Answers:
@@ -95,10 +104,11 @@ def _answers(held: Lesson, part: Mapping[str, Any]) -> Answers:
     )
 
 
-def predicted(held: Lesson, plan: Deployment, images: NDArray[np.uint8]) -> Prediction:
+def predicted(
+    held: Lesson, plan: Deployment, weights: host_readouts.Weights, images: NDArray[np.uint8]
+) -> Prediction:
     """Return what a board will do with some images."""
     waves = {SOURCE: encode(held.model.encoder, images)}
-    weights, _ = host_readouts.saved(held, "trained")
     behind = waves[SOURCE]
     for number, (layer, kernels) in enumerate(zip(held.model.layers, weights, strict=True), 1):
         assert isinstance(layer, SpikingConv)
@@ -113,7 +123,7 @@ def prepared(job: Job, mode: str) -> Prepared:
     """Return all that is known before a board is asked."""
     host_model(job, mode)
     held = lesson(job)
-    plan = planned(held)
+    plan, weights = planned(held)
     most = len(held.images.test)
     images = min(IMAGES, most) if job.shown is None else job.shown
     if not 1 <= images <= most:
@@ -121,9 +131,8 @@ def prepared(job: Job, mode: str) -> Prepared:
     chosen = held.images.test[:images]
     numbers = [link.connections.weight for link in plan.links]
     numbers += [each.kernels for each in plan.kernels]
-    return Prepared(
-        held, plan, images, predicted(held, plan, chosen), fingerprint([*numbers, chosen])
-    )
+    prediction = predicted(held, plan, weights, chosen)
+    return Prepared(held, plan, weights, images, prediction, fingerprint([*numbers, chosen]))
 
 
 # ---- modes ---------------------------------------------------------------------------------------
@@ -134,10 +143,7 @@ def deploy(job: Job) -> None:
     started = time.perf_counter()
     ready = prepared(job, "deploy")
     built_s = time.perf_counter() - started
-    needs = preflight.bill(ready.plan, ready.images, job.version)
-    job.say(
-        f"{ready.plan.name} on SpiNN-{job.version}, {ready.images:,} images:\n{needs.as_text()}"
-    )
+    needs = _tell_bill(job, ready.plan, ready.images)
     job.say(f"prediction and connection lists: {built_s:.1f} s")
     preflight.refuse(ready.plan, needs, job.version)
     kept = Kept(job, ready.plan, ready.images)
@@ -153,6 +159,13 @@ def deploy(job: Job) -> None:
     counts |= preflight.quantised(needs)
     record = {"needs": asdict(needs), "speed": speed, "provenance": counts, "strays": seen.strays}
     _tell(job, ready, seen, backend.origin, record)
+
+
+def _tell_bill(job: Job, plan: Deployment, images: int) -> preflight.Bill:
+    """Tell what a deployment needs of the job's board, and return it."""
+    needs = preflight.bill(plan, images, job.version)
+    job.say(f"{plan.name} on SpiNN-{job.version}, {images:,} images:\n{needs.as_text()}")
+    return needs
 
 
 def _run(job: Job, backend: Backend, ready: Prepared, kept: Kept) -> dict[str, float]:
@@ -196,17 +209,12 @@ def _run(job: Job, backend: Backend, ready: Prepared, kept: Kept) -> dict[str, f
 
 
 def _tell(job: Job, ready: Prepared, seen: Seen, origin: str, record: dict[str, Any]) -> None:
-    outcome = deploy_report.compare(
-        ready.plan, ready.prediction.waves, ready.prediction.labels, seen.waves, seen.labels,
-        ready.labels,
-    )  # fmt: skip
+    outcome = ready.outcome(seen)
     verdicts = [
         *deploy_report.verdicts(ready.plan, outcome, record.get("provenance", {})),
         *deploy_report.stray_verdicts(record.get("strays", {})),
         *deploy_report.weight_verdicts(
-            ready.held.model.layers,
-            host_readouts.saved(ready.held, "trained")[0],
-            ready.held.untrained(),
+            ready.held.model.layers, ready.weights, ready.held.untrained()
         ),
     ]
     record = {"model": ready.plan.name, **record, **outcome.as_dict(), "verdicts": verdicts}
@@ -216,8 +224,7 @@ def _tell(job: Job, ready: Prepared, seen: Seen, origin: str, record: dict[str, 
     job.say(outcome.as_text(origin))
     if record.get("speed"):
         job.say(deploy_report.speed_text({"images": ready.images} | record["speed"]))
-    for verdict in verdicts:
-        job.say(f"verdict: {verdict}")
+    tell(job, verdicts)
     drawn = f"; figure: {files[0]}" if files else ""
     job.say(f"results: {job.run.file(RECORD)}{drawn}")
 
@@ -257,10 +264,7 @@ def _tell_reference(job: Job, ready: Prepared) -> None:
         seen = reference.run(
             ready.plan, ready.prediction.waves[SOURCE], job.run.file(reference.LOG)
         )
-    outcome = deploy_report.compare(
-        ready.plan, ready.prediction.waves, ready.prediction.labels, seen.waves, seen.labels,
-        ready.labels,
-    )  # fmt: skip
+    outcome = ready.outcome(seen)
     sheet = sheet_of(job, reference.NAME)
     files = deploy_report.figure(sheet, outcome, "drift_reference", "NEST")
     job.run.save_json(REFERENCE, outcome.as_dict("reference"), reference.NAME)
@@ -272,8 +276,6 @@ def info(job: Job) -> None:
     """Tell what a trained model needs of a board, and refuse what does not fit."""
     host_model(job, "info")
     held = lesson(job)
-    plan = planned(held)
+    plan, _ = planned(held)
     images = min(IMAGES, len(held.images.test)) if job.shown is None else job.shown
-    needs = preflight.bill(plan, images, job.version)
-    job.say(f"{plan.name} on SpiNN-{job.version}, {images:,} images:\n{needs.as_text()}")
-    preflight.refuse(plan, needs, job.version)
+    preflight.refuse(plan, _tell_bill(job, plan, images), job.version)

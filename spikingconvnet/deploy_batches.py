@@ -15,7 +15,7 @@ from spikingconvnet.algorithms.waves import Waves, join_images
 from spikingconvnet.classes.deployed import Deployment
 from spikingconvnet.classes.deployed_network import Seen
 from spikingconvnet.errors import StorageError
-from spikingconvnet.workflow import Job
+from spikingconvnet.job import Job
 
 PATTERN = "checkpoint_deploy_*.npz"
 EVERY = 500

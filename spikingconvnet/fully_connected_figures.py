@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def show(
     names: Sequence[str],
 ) -> list[Path]:
     """Draw rates, potentials and thresholds while one picture is seen; write an animation."""
-    from spikingconvnet.utilities import plots, wave_plots
+    from spikingconvnet.utilities import animation, plots, wave_plots
 
     shape, steps = picture.pixels.shape, len(trace.winner)
     counts = np.where(gaps > 0, steps // np.maximum(gaps, 1), 0).reshape(shape)
@@ -110,41 +111,39 @@ def show(
         ),
         (8.0, 1.6 * len(some) + 1.0),
     )  # fmt: skip
-    return [*files, _animation(sheet, picture, gaps, trace, votes, names)]
+    at = np.arange(FRAME_STEPS, steps + 1, FRAME_STEPS)
+    fired = trace.winner[:, None] == np.arange(len(trace.weights))
+    wins = fired.cumsum(axis=0)[at - 1]
+    bars = None if votes is None else animation.Bars("Votes", wins @ votes, tuple(names))
+    panels = _panels(picture, gaps, trace, at, wins)
+    frames = animation.render(panels, bars, at.tolist(), picture.title[-40:], sheet.origin)
+    return [*files, animation.save(sheet.folder / "show_animation.gif", frames)]
 
 
-def _animation(
-    sheet: Sheet,
+def _panels(
     picture: Chosen,
     gaps: NDArray[np.int32],
     trace: Trace,
-    votes: NDArray[np.float64] | None,
-    names: Sequence[str],
-) -> Path:
+    at: NDArray[np.int64],
+    wins: NDArray[np.int64],
+) -> list[Any]:
+    """Return what the animation shows after the steps `at`; `wins` (frames, neurons) so far."""
     from spikingconvnet.utilities import animation
 
-    steps, shape = len(trace.winner), picture.pixels.shape
-    at = np.arange(FRAME_STEPS, steps + 1, FRAME_STEPS)
+    shape, neurons = picture.pixels.shape, wins.shape[1]
     sent = at[:, None] // np.maximum(gaps, 1) * (gaps > 0)
     still = np.repeat(picture.pixels[None].astype(np.float64), len(at), axis=0)
-    side = int(np.ceil(np.sqrt(trace.weights.shape[0])))
+    side = int(np.ceil(np.sqrt(neurons)))
     square = np.zeros((len(at), side * side))
-    fired = trace.winner[:, None] == np.arange(trace.weights.shape[0])
-    square[:, : trace.weights.shape[0]] = fired.cumsum(axis=0)[at - 1]
+    square[:, :neurons] = wins
     winner = np.zeros((len(at), *shape))
     for frame, step in enumerate(at):
         before = trace.winner[:step][trace.winner[:step] >= 0]
         if before.size:
             winner[frame] = trace.weights[before[-1]].reshape(shape)
-    panels = [
+    return [
         animation.Panel("Picture", still, colours="gray_r"),
         animation.Panel("Spikes of pixels", sent.reshape(-1, *shape)),
         animation.Panel("Spikes of neurons", square.reshape(-1, side, side)),
         animation.Panel("Weights of the winner", winner, colours="viridis"),
     ]
-    bars = None
-    if votes is not None:
-        scores = (fired.cumsum(axis=0)[at - 1]) @ votes
-        bars = animation.Bars("Votes", scores, tuple(names))
-    frames = animation.render(panels, bars, at.tolist(), picture.title[-40:], sheet.origin)
-    return animation.save(sheet.folder / "show_animation.gif", frames)

@@ -19,25 +19,30 @@ from spikingconvnet.classes.fully_connected import FullyConnectedModel
 from spikingconvnet.engine import winner_take_all
 from spikingconvnet.engine.winner_take_all import WinnerTakeAll
 from spikingconvnet.errors import NotTrainedError, UsageError
-from spikingconvnet.utilities import metrics
-from spikingconvnet.utilities.progress import Bar
-from spikingconvnet.workflow import (
+from spikingconvnet.host_lesson import ORIGIN
+from spikingconvnet.job import (
     FIGURES,
+    HISTORY,
     METRICS,
     METRICS_TEXT,
+    NETWORK,
     PREDICTIONS,
     READOUT_RECORD,
     Images,
     Job,
     images_of,
+    judge,
+    save_test,
     sheet_of,
 )
+from spikingconvnet.utilities import metrics
+from spikingconvnet.utilities.progress import Bar
 
-ORIGIN = "host engine"
-NETWORK, CHECKPOINT = "network.npz", "checkpoint_network.npz"
+CHECKPOINT = "checkpoint_network.npz"
 WEIGHTS, LABELS, VOTES = "weights.csv", "labels.csv", "votes.csv"
 MEASURE = "spikes of the neurons that vote for the class"
-HISTORY, BLOCKS = "history.csv", 50
+BLOCKS = 50
+"""Points in the history of the training."""
 PART = 5000
 """Images whose responses are counted together."""
 
@@ -245,28 +250,20 @@ def test(job: Job) -> None:
     """Classify the test images; compare with random weights, and with a dense network."""
     held = _lesson(job)
     network, votes = held.trained(), _votes(held)
-    truth, classes = held.images.test_labels, held.images.classes
     counts = _counts(network, held, held.images.test, "testing")
     answers = {"trained": _answers(held, counts, votes), "control": _control(held)}
     if held.model.ann_epochs:
         answers["ann"] = _dense_network(held)
-    judged = {
-        name: metrics.evaluate(truth, labels, classes, scores, held.images.names)
-        for name, (labels, scores) in answers.items()
-    }
-    arrays = {name: labels for name, (labels, _) in answers.items()}
-    arrays |= {f"{name}_scores": scores for name, (_, scores) in answers.items()}
-    job.run.save_arrays(PREDICTIONS, labels=truth, origin=ORIGIN, **arrays)
-    spikes = float(counts.sum() / len(truth))
+    judged = judge(held.images, answers)
+    spikes = float(counts.sum() / len(held.images.test))
     record = {
         "model": held.model.name,
         "seed": job.seed,
         "spikes_per_image": spikes,
         "score": MEASURE,
-        **{name: result.as_dict() for name, result in judged.items()},
     }
-    job.run.save_json(METRICS, record, ORIGIN)
-    job.run.save_text(METRICS_TEXT, _text(held, judged, spikes))
+    text = _text(held, judged, spikes)
+    save_test(job, ORIGIN, held.images, answers, judged, record, text)
     host_figures.test_figures(
         sheet_of(job, ORIGIN), held.images, judged["trained"], answers["trained"][0],
         job.rng("data", 2),

@@ -160,11 +160,9 @@ def layer_names(held: Lesson) -> list[str]:
     names = ["input"]
     for number, stage in enumerate(held.model.layers, start=1):
         branches = stage.layers if isinstance(stage, Branches) else ()
+        names.append(f"stage {number}")
         if any(part.pool is not None for part in (stage, *branches)):
-            names.append(f"stage {number}")
             names.append(f"stage {number}, pooled")
-        else:
-            names.append(f"stage {number}")
     return names
 
 

@@ -1,7 +1,5 @@
 """What every step needs of a model that the host engine runs: the job, the model, the images."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +7,7 @@ from numpy.typing import NDArray
 
 from spikingconvnet.classes.host_model import HostModel, Place
 from spikingconvnet.errors import NotTrainedError, UsageError
-from spikingconvnet.utilities.progress import Bar
-from spikingconvnet.workflow import Images, Job, fingerprint, images_of
+from spikingconvnet.job import Images, Job, fingerprint, images_of
 
 ORIGIN = "host engine"
 
@@ -73,10 +70,3 @@ def lesson(job: Job) -> Lesson:
     """Return what a step needs; NotTrainedError when no data has been loaded."""
     assert isinstance(job.model, HostModel)
     return Lesson(job, job.model, images_of(job))
-
-
-@contextmanager
-def bar(label: str) -> Iterator[Callable[[float], None]]:
-    """Show a bar; give a function that takes the share done."""
-    with Bar(label, 100) as shown:
-        yield lambda share: shown.update(max(0, round(100 * share) - shown.done))

@@ -17,9 +17,9 @@ from spikingconvnet.classes.single_spike import LinearSVM, SpikingConv, SpikingD
 from spikingconvnet.engine import decision, features
 from spikingconvnet.engine.ensembles import JointTrainer
 from spikingconvnet.errors import NotTrainedError, StorageError, UsageError
-from spikingconvnet.host_lesson import Lesson, bar
+from spikingconvnet.host_lesson import Lesson
+from spikingconvnet.job import READOUT, SVM_SCORE, bar, by_class, fingerprint
 from spikingconvnet.utilities import metrics
-from spikingconvnet.workflow import READOUT, SVM_SCORE, by_class, fingerprint
 
 Weights = list[NDArray[np.float64]]
 

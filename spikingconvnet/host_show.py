@@ -192,7 +192,7 @@ def _potential(
     step, row, column, fired = (int(place) for place in np.argwhere(spikes)[0])
     values = potentials(layer, entering, kernels, row, column)
     others = [one for one in np.argsort(-values[step]) if one != fired][:OTHERS]
-    threshold = layer.threshold if layer.test_threshold is None else layer.test_threshold
+    threshold = layer.inference_threshold
     return sheet.axes(
         f"show_stage_{number}_potential",
         lambda ax: wave_plots.potential(

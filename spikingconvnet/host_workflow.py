@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,26 @@ from spikingconvnet.classes.single_spike import SpikingConv
 from spikingconvnet.engine.layers import ConvTrainer
 from spikingconvnet.engine.network import Network
 from spikingconvnet.errors import StorageError
-from spikingconvnet.host_lesson import ORIGIN, Lesson, bar, lesson
-from spikingconvnet.utilities import metrics
-from spikingconvnet.utilities.storage import LayerWeights
-from spikingconvnet.workflow import (
+from spikingconvnet.host_lesson import ORIGIN, Lesson, lesson
+from spikingconvnet.job import (
+    DATA,
     FIGURES,
+    HISTORY,
     METRICS,
     METRICS_TEXT,
     PREDICTIONS,
     READOUT,
     READOUT_RECORD,
     Job,
+    bar,
     fingerprint,
+    judge,
+    save_test,
     sheet_of,
 )
+from spikingconvnet.utilities import metrics
+from spikingconvnet.utilities.storage import LayerWeights
 
-HISTORY = "history.csv"
 CHECK_EVERY = 10
 """Images between two looks at the convergence measure."""
 
@@ -184,14 +189,17 @@ def test(job: Job) -> None:
         answers[name] = host_readouts.ask(held, waves, part)
         spikes[name] = counts.tolist()
     seconds = time.perf_counter() - started
-    judged = {
-        name: metrics.evaluate(
-            held.images.test_labels, found.labels, held.images.classes, found.scores,
-            held.images.names,
-        )
-        for name, found in answers.items()
-    }  # fmt: skip
-    _save_test(held, judged, answers, spikes)
+    said = {name: (found.labels, found.scores) for name, found in answers.items()}
+    judged = judge(held.images, said)
+    record = {
+        "model": held.model.name,
+        "seed": job.seed,
+        "spikes_per_image": spikes,
+        "spikes_of": host_figures.layer_names(held),
+        "score": answers["trained"].measure,
+    }
+    text = _text(held.model.name, judged, spikes["trained"])
+    save_test(job, ORIGIN, held.images, said, judged, record, text)
     host_figures.after_test(
         sheet_of(job, ORIGIN), held, judged["trained"], answers["trained"], spikes["trained"]
     )
@@ -201,34 +209,18 @@ def test(job: Job) -> None:
     job.say(f"{rate:,.0f} images a second; results: {job.run.path}")
 
 
-def _save_test(
-    held: Lesson,
-    judged: dict[str, metrics.Metrics],
-    answers: dict[str, host_readouts.Answers],
-    spikes: dict[str, list[float]],
-) -> None:
-    job = held.job
-    arrays: dict[str, Any] = {name: found.labels for name, found in answers.items()}
-    arrays |= {f"{name}_scores": found.scores for name, found in answers.items()}
-    job.run.save_arrays(PREDICTIONS, labels=held.images.test_labels, origin=ORIGIN, **arrays)
-    record = {
-        "model": held.model.name,
-        "seed": job.seed,
-        "spikes_per_image": spikes,
-        "spikes_of": host_figures.layer_names(held),
-        "score": answers["trained"].measure,
-        **{name: result.as_dict() for name, result in judged.items()},
-    }
-    job.run.save_json(METRICS, record, ORIGIN)
-    counts = ", ".join(f"{count:,.1f}" for count in spikes["trained"])
-    text = (
-        f"{held.model.name} on the {ORIGIN}\n{judged['trained'].as_text()}\n\n"
-        f"spikes an image, input first, layers before and behind their pooling: {counts}; "
-        f"{sum(spikes['trained']):,.0f} in all\n"
+def _text(name: str, judged: dict[str, metrics.Metrics], spikes: list[float]) -> str:
+    return (
+        f"{name} on the {ORIGIN}\n{judged['trained'].as_text()}\n\n"
+        f"{_spikes_text(spikes)}; {sum(spikes):,.0f} in all\n"
         "control: the same network with its untrained kernels and a read-out of its own\n"
         f"accuracy {judged['control'].accuracy:.2%}\n"
     )
-    job.run.save_text(METRICS_TEXT, text)
+
+
+def _spikes_text(spikes: Iterable[float]) -> str:
+    counts = ", ".join(f"{count:,.1f}" for count in spikes)
+    return f"spikes an image, input first, layers before and behind their pooling: {counts}"
 
 
 # ---- one picture ---------------------------------------------------------------------------------
@@ -261,10 +253,8 @@ def show(job: Job) -> None:
 def describe(job: Job) -> None:
     """Show the model, and what the run directory holds."""
     assert isinstance(job.model, HostModel)
-    model, shape = job.model, (28, 28)
-    if job.run.has("data.npz"):
-        held = lesson(job)
-        shape = held.shape
+    model = job.model
+    shape = lesson(job).shape if job.run.has(DATA) else (28, 28)
     job.say(f"{model.name}: {model.source}")
     tensors = model.tensors(shape)
     job.say(f"encoder   {model.encoder!r}\n          sends {_by(tensors[0])}")
@@ -303,7 +293,6 @@ def _by(shape: Any) -> str:
 
 
 def _tell_spikes(job: Job, spikes: NDArray[np.float64]) -> None:
-    counts = ", ".join(f"{count:,.1f}" for count in spikes)
-    job.say(f"spikes an image, input first, layers before and behind their pooling: {counts}")
+    job.say(_spikes_text(spikes))
     if not spikes[-1]:
         job.say("verdict: the last layer is silent (lower its threshold)")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from spikingconvnet import report, run_summary
+from spikingconvnet.job import FIGURES, METRICS_TEXT, PARAMETERS, Job
 from spikingconvnet.run_summary import Summary
-from spikingconvnet.workflow import FIGURES, METRICS_TEXT, PARAMETERS, Job
 
 PAGE = "report.html"
 MOST_BYTES = 20 * 2**20

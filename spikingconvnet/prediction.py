@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from spikingconvnet.errors import UsageError
+from spikingconvnet.job import Images, Job
 from spikingconvnet.utilities.metrics import SILENT
-from spikingconvnet.workflow import Images, Job
 
 SHOWN_SCORES = 10
 """Classes whose scores are told at most, the highest first."""

@@ -8,19 +8,18 @@ from spikingconvnet.classes.fully_connected import FullyConnectedModel
 from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.layers import ConvLayer
 from spikingconvnet.errors import StorageError
-from spikingconvnet.utilities import journal
-from spikingconvnet.workflow import (
+from spikingconvnet.job import (
     DATA,
     DATA_RECORD,
     METRICS,
+    NETWORK,
     READOUT_RECORD,
     TIMING,
     Job,
     image_shape,
 )
+from spikingconvnet.utilities import journal
 
-NETWORK = "network.npz"
-"""Of the fully connected network: weights, thresholds, winners."""
 RESULTS = {
     "trained": "trained",
     "control": "control: untrained",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from spikingconvnet.errors import DependencyError, StorageError, UsageError
-from spikingconvnet.workflow import FIGURES, METRICS, READOUT, Job
+from spikingconvnet.job import FIGURES, METRICS, READOUT, Job
 
 FOLDER = "tensorboard"
 MODES = ("training", "testing")

@@ -65,6 +65,19 @@ def board_backend(tmp_path):
         yield backend
 
 
+@pytest.fixture
+def started_boards(monkeypatch):
+    """Give the software boards that are started from now on."""
+    boards, start = [], SoftwareBoard.start
+
+    def remember(board):
+        boards.append(board)
+        return start(board)
+
+    monkeypatch.setattr(SoftwareBoard, "start", remember)
+    return boards
+
+
 @dataclass
 class Outcome:
     """Hold how a command ended and what the user saw."""

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from spikingconvnet import cli
+from spikingconvnet.utilities.downloads import FILES
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,20 @@ def test_a_run_directory_that_is_a_file_is_misuse(command, tmp_path):
     assert (
         done.code == 2 and "--run-dir" in done.err and "(is a file; must be a folder)" in done.err
     )
+
+
+def test_a_folder_without_data_is_misuse_and_damaged_data_a_failure(command, tmp_path):
+    folder = tmp_path / "data"
+    data = {"DATA": {"name": "mnist", "folder": str(folder)}}
+    missing = command("--mode", "loaddata", **data)
+    folder.mkdir()
+    empty = command("--mode", "loaddata", **data)
+    for name in FILES:
+        (folder / name).write_bytes(b"damaged")
+    damaged = command("--mode", "loaddata", **data)
+    told = (f"{folder}: is no folder", f"{folder}: has none of", f"{folder / FILES[0]}: found 7")
+    for done, code, words in zip((missing, empty, damaged), (2, 2, 1), told, strict=True):
+        assert done.code == code and done.err.count("\n") == 1 and words in done.err
 
 
 def test_help_teaches_the_order_of_the_steps(capsys):

@@ -1,14 +1,10 @@
 """The command line around the host engine, on the bundled 8 x 8 digits."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import struct
-import subprocess
 import sys
-import time
 from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -16,6 +12,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from job_folders import arrays, run_until_killed
 from PIL import Image
 
 from spikingconvnet import cli, zoo
@@ -104,11 +101,6 @@ def dense(tmp_path_factory):
 @pytest.fixture
 def job(trained, tmp_path):
     return shutil.copytree(trained, tmp_path / "copy")
-
-
-def arrays(folder, name):
-    with np.load(folder / "run" / name) as found:
-        return dict(found)
 
 
 def change(folder, name, **changed):
@@ -412,22 +404,8 @@ def test_a_folder_with_an_empty_class_is_refused(tmp_path, capfd):
 
 def killed(folder, model, checkpoint, *more, **changes):
     """Start a command, and kill it outright once it has saved a checkpoint."""
-    root = os.fspath(cli.Path(cli.__file__).parent.parent)
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "spikingconvnet", "--parameters", str(folder / "parameters.py"),
-            *words(folder, model, *more, **changes),
-        ],
-        env=os.environ | {"PYTHONPATH": root},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not (folder / "run" / checkpoint).exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    given = ["--parameters", str(folder / "parameters.py"), *words(folder, model, *more, **changes)]
+    run_until_killed(given, (folder / "run" / checkpoint).exists, most_s=60)
 
 
 @pytest.mark.parametrize(

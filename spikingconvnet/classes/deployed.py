@@ -80,8 +80,7 @@ def _convolution(
     name: str, layer: SpikingConv, weights: NDArray[Any], below: Part
 ) -> tuple[Part, list[Link]]:
     kernels = board_layers.counts(weights, layer.rule.w_max, layer.levels)
-    threshold = layer.threshold if layer.test_threshold is None else layer.test_threshold
-    most = board_layers.most_silent(threshold, layer.rule.w_max, layer.levels)
+    most = board_layers.most_silent(layer.inference_threshold, layer.rule.w_max, layer.levels)
     unit = board_layers.unit_weight(most)
     shape = layer.conv_shape(below.shape)
     drive = unit * float(np.abs(kernels).sum(axis=(1, 2, 3)).max(initial=0))

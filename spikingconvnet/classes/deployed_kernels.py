@@ -82,8 +82,7 @@ def _convolution(
     name: str, layer: SpikingConv, weights: NDArray[Any], below: Part, steps: int
 ) -> tuple[Part, list[Kernels]]:
     counts = board_layers.counts(weights, layer.rule.w_max, layer.levels)
-    threshold = layer.threshold if layer.test_threshold is None else layer.test_threshold
-    most = board_layers.most_silent(threshold, layer.rule.w_max, layer.levels)
+    most = board_layers.most_silent(layer.inference_threshold, layer.rule.w_max, layer.levels)
     drive = int(counts.sum(axis=(1, 2, 3)).max(initial=0))
     shape = layer.conv_shape(below.shape)
     rivals = shape[2] - 1 if layer.inhibition else 0

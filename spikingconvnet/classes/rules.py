@@ -32,6 +32,21 @@ def _check_pairs(owner: str, **pairs: Any) -> None:
             check_number(owner, f"{name}[{index}]", value)
 
 
+def _check_numbers(rule: Any, *names: str, **limits: float) -> None:
+    """Raise ModelError unless these settings of a rule are finite numbers within the limits."""
+    for name in names:
+        check_number(type(rule).__name__, name, getattr(rule, name), **limits)
+
+
+def _check_weights(rule: Any) -> None:
+    """Raise ModelError unless the bounds of a rule's weights and their first values make sense."""
+    _check_numbers(rule, "w_init_sd", least=0)
+    _check_numbers(rule, "w_min", "w_max", "w_init_mean")
+    if not rule.w_max > rule.w_min:
+        owner = type(rule).__name__
+        raise ModelError(f"{owner}.w_max: {rule.w_max} (must be above w_min {rule.w_min})")
+
+
 @dataclass(frozen=True)
 class _SharedRule:
     """Hold what every rule of shared kernels has.
@@ -54,16 +69,11 @@ class _SharedRule:
     def __post_init__(self) -> None:
         """Check every value."""
         owner = type(self).__name__
-        for name in ("rate", "top_rate"):
-            check_number(owner, name, getattr(self, name), above=0)
+        _check_numbers(self, "rate", "top_rate", above=0)
         as_int(self.double_every, f"{owner}.double_every", 0)
         check_choice(owner, "double_per", self.double_per, ("images", "updates"))
         check_choice(owner, "update", self.update, ("image", "step"))
-        check_number(owner, "w_init_sd", self.w_init_sd, least=0)
-        for name in ("w_min", "w_max", "w_init_mean"):
-            check_number(owner, name, getattr(self, name))
-        if not self.w_max > self.w_min:
-            raise ModelError(f"{owner}.w_max: {self.w_max} (must be above w_min {self.w_min})")
+        _check_weights(self)
 
     def initial_weights(
         self, shape: Sequence[int], rng: np.random.Generator
@@ -122,8 +132,7 @@ class VDSP(_SharedRule):
     def __post_init__(self) -> None:
         """Check every value."""
         super().__post_init__()
-        for name in ("f_dep", "ramp"):
-            check_number("VDSP", name, getattr(self, name), least=0)
+        _check_numbers(self, "f_dep", "ramp", least=0)
 
 
 @dataclass(frozen=True)
@@ -223,14 +232,10 @@ class HitMissSTDP:
         """Check every value."""
         _check_pairs("HitMissSTDP", reward=self.reward, punishment=self.punishment)
         as_int(self.ring, "HitMissSTDP.ring")
-        for name in ("decay", "w_init_sd"):
-            check_number("HitMissSTDP", name, getattr(self, name), least=0)
-        for name in ("w_min", "w_max", "w_init_mean"):
-            check_number("HitMissSTDP", name, getattr(self, name))
+        check_number("HitMissSTDP", "decay", self.decay, least=0)
         if not 0 <= self.hit_ratio <= 1:
             raise ModelError(f"HitMissSTDP.hit_ratio: {self.hit_ratio} (must lie in 0..1)")
-        if not self.w_max > self.w_min:
-            raise ModelError(f"HitMissSTDP.w_max: {self.w_max} (must be above {self.w_min})")
+        _check_weights(self)
 
 
 @dataclass(frozen=True)
@@ -253,12 +258,9 @@ class PairedRule:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for name in ("rate", "decay"):
-            check_number("PairedRule", name, getattr(self, name), above=0)
-        for name in ("margin", "w_init_sd"):
-            check_number("PairedRule", name, getattr(self, name), least=0)
-        if not self.w_max > self.w_min:
-            raise ModelError(f"PairedRule.w_max: {self.w_max} (must be above {self.w_min})")
+        _check_numbers(self, "rate", "decay", above=0)
+        check_number("PairedRule", "margin", self.margin, least=0)
+        _check_weights(self)
 
 
 @dataclass(frozen=True)
@@ -285,7 +287,7 @@ class S2STDP:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for name in ("rate", "rate_minus"):
-            check_number("S2STDP", name, getattr(self, name), above=0)
+        _check_numbers(self, "rate", "rate_minus", above=0)
         for name in ("fastest", "halve_every"):
             as_int(getattr(self, name), f"S2STDP.{name}")
+        _check_weights(self)

@@ -82,14 +82,7 @@ class Pool:
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return (height, width, maps); ModelError when no window fits."""
-        rows, columns = window_grid(
-            "Pool",
-            shape,
-            self.shape,
-            self.stride,
-            self.padding,
-            self.ceil,
-        )
+        rows, columns = window_grid("Pool", shape, self.shape, self.stride, self.padding, self.ceil)
         return rows, columns, shape[2]
 
 
@@ -182,15 +175,14 @@ class SpikingConv:
         if self.reward is not None and self.competition.map_first:
             raise ModelError("SpikingConv.reward: given (must be None with Competition.map_first)")
 
+    @property
+    def inference_threshold(self) -> float:
+        """Return the threshold of the trained layer."""
+        return self.threshold if self.test_threshold is None else self.test_threshold
+
     def conv_shape(self, shape: Shape) -> Shape:
         """Return (height, width, maps) before pooling; ModelError when no window fits."""
-        rows, columns = window_grid(
-            "SpikingConv",
-            shape,
-            self.shape,
-            self.stride,
-            self.padding,
-        )
+        rows, columns = window_grid("SpikingConv", shape, self.shape, self.stride, self.padding)
         down, right = self.crop  # type: ignore[misc]
         if rows <= down or columns <= right:
             raise ModelError(f"SpikingConv.crop: {self.crop} (leaves nothing of {rows}x{columns})")

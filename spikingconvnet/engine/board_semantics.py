@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from spikingconvnet.algorithms import board_layers
 from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.classes.single_spike import SpikingConv
-from spikingconvnet.engine.geometry import grid, pack
-from spikingconvnet.engine.inference import CHUNK_BYTES, Rows, pool_waves
+from spikingconvnet.engine.geometry import conv_grid, pack, pool_grid
+from spikingconvnet.engine.inference import pool_waves
 from spikingconvnet.engine.integrate import TOUCHED, clear, spread
+from spikingconvnet.engine.rows import Rows
 from spikingconvnet.engine.vectors import highest
 
 _FIRED = np.float32(-(2**25))
@@ -74,20 +75,16 @@ def convolved(layer: SpikingConv, waves: Waves, weights: NDArray[Any]) -> Waves:
 
     `weights` (maps, channels, kh, kw) as trained. The number of threads changes nothing.
     """
-    counts = board_layers.counts(weights, layer.rule.w_max, layer.levels)
-    most = np.float32(board_layers.most_silent(_threshold(layer), layer.rule.w_max, layer.levels))
-    where = grid(waves.shape, layer.shape, layer.stride, layer.padding, layer.crop)  # type: ignore[arg-type]
-    packed = pack(counts.astype(np.float64))
-    capacity = where.rows * where.columns * layer.maps
-    chunk = max(1, min(len(waves), CHUNK_BYTES // (5 * capacity)))
-    rows = Rows(chunk, capacity)
-    for first in range(0, len(waves), chunk):
-        number = np.empty(min(chunk, len(waves) - first), np.int64)
+    kernels = board_layers.counts(weights, layer.rule.w_max, layer.levels)
+    most = board_layers.most_silent(layer.inference_threshold, layer.rule.w_max, layer.levels)
+    where = conv_grid(layer, waves.shape)
+    packed = pack(kernels.astype(np.float64))
+    rows = Rows(len(waves), where.rows * where.columns * layer.maps)
+    for first, counts in rows.chunks():
         _convolve(
-            waves.start, waves.unit, waves.step, first, packed, layer.maps, most,
-            np.uint8(layer.inhibition), where, *rows.out, number, get_num_threads(),
+            waves.start, waves.unit, waves.step, first, packed, layer.maps, np.float32(most),
+            np.uint8(layer.inhibition), where, *rows.out, counts, get_num_threads(),
         )  # fmt: skip
-        rows.take(number)
     return rows.waves((where.rows, where.columns, layer.maps), waves.steps)
 
 
@@ -95,11 +92,7 @@ def pooled(layer: SpikingConv, fired: Waves) -> Waves:
     """Return the spikes behind the pooling of a layer."""
     if layer.pool is None:
         return fired
-    pool = layer.pool
-    return pool_waves(
-        fired,
-        grid(fired.shape, pool.shape, pool.stride, pool.padding, ceil=pool.ceil),  # type: ignore[arg-type]
-    )
+    return pool_waves(fired, pool_grid(layer.pool, fired.shape))
 
 
 def sums(waves: Waves, weights: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -108,7 +101,3 @@ def sums(waves: Waves, weights: NDArray[np.int64]) -> NDArray[np.int64]:
     image = np.repeat(np.arange(len(waves)), np.diff(waves.start))
     np.add.at(total, image, weights.T[waves.unit])
     return total
-
-
-def _threshold(layer: SpikingConv) -> float:
-    return layer.threshold if layer.test_threshold is None else layer.test_threshold

@@ -1,19 +1,15 @@
-"""Counts and lists of int32 in vectors of `LANES`, for the reasons that `vectors` gives."""
+"""Counts and lists of int32 in vectors of `LANES`, for the reasons that `lanes` gives."""
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from spikingconvnet.engine.vectors import LANES
+from spikingconvnet.engine.geometry import LANES
+from spikingconvnet.engine.lanes import INDEX, array, constant
 
-_INDEX = ir.IntType(64)
 _FIRST = ir.IntType(32)(0)
 _COUNTS = ir.VectorType(ir.IntType(32), LANES)
-
-
-def _number(value):
-    return ir.Constant(_INDEX, value)
 
 
 def _all(builder, number):
@@ -25,7 +21,7 @@ def _all(builder, number):
 
 def _counts(context, builder, kind, value):
     """Return the numbers of an int32 array, and its vectors."""
-    data = context.make_array(kind)(context, builder, value).data
+    data = array(context, builder, kind, value).data
     return data, lambda at: builder.bitcast(builder.gep(data, [at]), _COUNTS.as_pointer())
 
 
@@ -40,7 +36,7 @@ def copy_less(context, out, at, source, i, first, end, less):
     def generate(context, builder, signature, arguments):
         kinds = signature.args
         _, target = _counts(context, builder, kinds[0], arguments[0])
-        table = context.make_array(kinds[2])(context, builder, arguments[2])
+        table = array(context, builder, kinds[2], arguments[2])
         width = cgutils.unpack_tuple(builder, table.shape)[1]
         at, (row, begin, end, less) = arguments[1], arguments[3:]
         line = builder.gep(table.data, [builder.mul(row, width)])
@@ -53,7 +49,7 @@ def copy_less(context, out, at, source, i, first, end, less):
         pointer = builder.bitcast(builder.gep(line, [here]), _COUNTS.as_pointer())
         value = builder.sub(builder.load(pointer, align=4), shift)
         builder.store(value, target(builder.add(at, builder.sub(here, begin))), align=4)
-        after = builder.add(here, _number(LANES))
+        after = builder.add(here, constant(LANES))
         builder.store(after, place)
         more = builder.icmp_signed("<", after, end)
         builder.cbranch(more, loop, done)
@@ -81,11 +77,11 @@ def append(context, lists, ends, first, count, value, less):
         first, count, value, less = arguments[2:]
         word = ir.IntType(32)
         held = cgutils.alloca_once_value(builder, builder.trunc(value, word))
-        with cgutils.for_range(builder, count, intp=_INDEX) as loop:
+        with cgutils.for_range(builder, count, intp=INDEX) as loop:
             end = builder.gep(places, [builder.add(first, loop.index)])
             at = builder.load(end)
             number = builder.load(held)
-            builder.store(number, builder.gep(table, [builder.zext(at, _INDEX)]))
+            builder.store(number, builder.gep(table, [builder.zext(at, INDEX)]))
             builder.store(builder.add(at, word(1)), end)
             builder.store(builder.sub(number, builder.trunc(less, word)), held)
         return context.get_dummy_value()
@@ -106,10 +102,10 @@ def slide(context, out, source, length, stride, count):
         _, given = _counts(context, builder, kinds[1], arguments[1])
         size, stride, count = arguments[2:]
         held = cgutils.alloca_once(builder, _COUNTS)
-        step = _number(LANES)
-        with cgutils.for_range_slice(builder, _number(0), size, step, _INDEX) as (at, _):
+        step = constant(LANES)
+        with cgutils.for_range_slice(builder, constant(0), size, step, INDEX) as (at, _):
             builder.store(builder.load(given(at), align=4), held)
-            with cgutils.for_range(builder, count, start=_number(1), intp=_INDEX) as loop:
+            with cgutils.for_range(builder, count, start=constant(1), intp=INDEX) as loop:
                 further = builder.add(at, builder.mul(loop.index, stride))
                 seen = builder.load(given(further), align=4)
                 builder.store(builder.add(builder.load(held), seen), held)
@@ -136,10 +132,10 @@ def list_grown(context, out, counts, known, length, least):
         length, least = arguments[3:]
         limit = _all(builder, least)
         bits = ir.IntType(LANES)
-        found = cgutils.alloca_once_value(builder, _number(0))
+        found = cgutils.alloca_once_value(builder, constant(0))
         left = cgutils.alloca_once(builder, bits)
-        step = _number(LANES)
-        with cgutils.for_range_slice(builder, _number(0), length, step, _INDEX) as (at, _):
+        step = constant(LANES)
+        with cgutils.for_range_slice(builder, constant(0), length, step, INDEX) as (at, _):
             count = builder.load(now(at), align=4)
             enough = builder.icmp_signed(">=", count, limit)
             grown = builder.icmp_signed(">", count, builder.load(before(at), align=4))
@@ -152,11 +148,11 @@ def list_grown(context, out, counts, known, length, least):
             mask = builder.load(left)
             builder.cbranch(builder.icmp_unsigned("!=", mask, bits(0)), body, done)
             builder.position_at_end(body)
-            lane = builder.zext(builder.cttz(mask, ir.IntType(1)(1)), _INDEX)
+            lane = builder.zext(builder.cttz(mask, ir.IntType(1)(1)), INDEX)
             place = builder.load(found)
             value = builder.trunc(builder.add(at, lane), ir.IntType(32))
             builder.store(value, builder.gep(listed, [place]))
-            builder.store(builder.add(place, _number(1)), found)
+            builder.store(builder.add(place, constant(1)), found)
             builder.store(builder.and_(mask, builder.sub(mask, bits(1))), left)
             builder.branch(test)
             builder.position_at_end(done)

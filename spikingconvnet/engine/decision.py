@@ -13,7 +13,7 @@ from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.classes.rules import S2STDP, HitMissSTDP, PairedRule, RewardSTDP
 from spikingconvnet.classes.single_spike import DenseDecision, MajorityVote, SpikingDecision
 from spikingconvnet.engine import dense, hit_miss, pcn, reward
-from spikingconvnet.engine.geometry import LANES, Grid, grid
+from spikingconvnet.engine.geometry import Grid, check_weights, grid, pack
 from spikingconvnet.errors import DataError, UsageError
 
 
@@ -238,7 +238,7 @@ class _DenseTrainer(BaseTrainer):
         self.layer = layer
         self._rule: Any = layer.rule
         self.classes = np.repeat(np.arange(classes), layer.per_class)
-        self._packed = _pack_dense(weights)
+        self._packed = pack(weights)
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -299,7 +299,7 @@ class PairedTrainer(_DenseTrainer):
         if levels is None:
             return super().potentials(waves)
         whole = board_layers.counts(self.weights, self._rule.w_max, levels)
-        return np.asarray(dense.score(waves, _pack_dense(whole), len(self.classes)))
+        return np.asarray(dense.score(waves, pack(whole), len(self.classes)))
 
 
 class HitMissTrainer(_DenseTrainer):
@@ -395,14 +395,6 @@ def windows_of(
     return windows, np.ascontiguousarray(weights.reshape(len(weights), *shape), np.float32)
 
 
-def _pack_dense(weights: NDArray[Any]) -> NDArray[np.float32]:
-    """Return weights (neurons, inputs) as (inputs, padded neurons)."""
-    neurons = len(weights)
-    packed = np.zeros((weights.shape[1], -(-neurons // LANES) * LANES), np.float32)
-    packed[:, :neurons] = weights.T
-    return packed
-
-
 def decision_weights(
     layer: SpikingDecision | MajorityVote | DenseDecision,
     shape: Shape,
@@ -455,9 +447,5 @@ def decision_trainer(
     if kind not in _TRAINERS:
         valid = ", ".join(rule.__name__ for place, rule in _TRAINERS if place is type(layer))
         raise UsageError(f"{kind[0].__name__}.rule: {kind[1].__name__} (must be one of {valid})")
-    wanted = _weight_shape(layer, shape, classes)
-    if weights.shape != wanted:
-        raise DataError(f"weights: of shape {weights.shape} (the layer has {wanted})")
-    if not np.isfinite(weights).all():
-        raise DataError("weights: not all finite (NaN or infinity among them)")
+    check_weights(weights, _weight_shape(layer, shape, classes))
     return _TRAINERS[kind](layer, shape, classes, weights, seed)

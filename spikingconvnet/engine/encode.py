@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 from spikingconvnet.algorithms import latency
 from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.classes.latency import FilterBank, RankOrder, SideBySide, TimeToFirstSpike
-from spikingconvnet.engine.inference import Rows
 from spikingconvnet.engine.merge import beside
+from spikingconvnet.engine.rows import Rows
 from spikingconvnet.errors import DataError, UsageError
-
-CHUNK_BYTES = 1 << 26
-"""Memory for the spikes of the images that are encoded together."""
 
 
 @njit(cache=True)
@@ -70,14 +67,10 @@ def _own(images: NDArray[Any]) -> NDArray[Any]:
 
 def _from_pixels(images: NDArray[Any], steps: int, by_rank: bool, repeat: bool) -> Waves:
     flat = images.reshape(len(images), -1)
-    capacity = flat.shape[1] * (steps if repeat else 1)
-    chunk = max(1, min(len(flat), CHUNK_BYTES // (5 * capacity)))
-    rows = Rows(chunk, capacity)
-    for first in range(0, len(flat), chunk):
-        part = _own(flat[first : first + chunk])
-        counts = np.empty(len(part), np.int64)
+    rows = Rows(len(flat), flat.shape[1] * (steps if repeat else 1))
+    for first, counts in rows.chunks():
+        part = _own(flat[first : first + len(counts)])
         _pixels_to_spikes(part, steps, by_rank, repeat, *rows.out, counts, get_num_threads())
-        rows.take(counts)
     return rows.waves((*images.shape[1:], 1), steps)
 
 
@@ -200,18 +193,14 @@ def _from_filters(encoder: FilterBank, images: NDArray[Any]) -> Waves:
             item.size, item.sigma_centre, item.sigma_surround, encoder.kernel
         )
     shape = (*images.shape[1:], len(kernels))
-    capacity = int(np.prod(shape))
-    chunk = max(1, min(len(images), CHUNK_BYTES // (5 * capacity)))
-    rows = Rows(chunk, capacity)
-    for first in range(0, len(images), chunk):
-        part = _own(images[first : first + chunk])
-        counts = np.empty(len(part), np.int64)
+    rows = Rows(len(images), int(np.prod(shape)))
+    for first, counts in rows.chunks():
+        part = _own(images[first : first + len(counts)])
         _filter_to_spikes(
             part, kernels, sides, np.float32(encoder.threshold), encoder.strict,
             encoder.normalise_radius, encoder.steps, encoder.joint, *rows.out, counts,
             get_num_threads(),
         )  # fmt: skip
-        rows.take(counts)
     return rows.waves(shape, encoder.steps)
 
 

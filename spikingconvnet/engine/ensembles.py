@@ -13,8 +13,8 @@ from spikingconvnet.classes.rules import RewardSTDP
 from spikingconvnet.classes.single_spike import MajorityVote, SpikingConv, SpikingDecision
 from spikingconvnet.engine import decision, joint
 from spikingconvnet.engine.decision import Epoch, RewardTrainer, windows_of
-from spikingconvnet.engine.geometry import Grid, grid, pack, unpack
-from spikingconvnet.engine.layers import advance, compiled_competition, conv_grid, pool_grid
+from spikingconvnet.engine.geometry import Grid, conv_grid, grid, pack, pool_grid, unpack
+from spikingconvnet.engine.layers import advance, compiled_competition
 from spikingconvnet.errors import DataError
 
 
@@ -138,9 +138,8 @@ class JointTrainer(RewardTrainer):
         below = not layer.alternate or self._turn % 2 == 0
         self._turn += 1
         windows = conv_grid(conv, self._entering)
-        sent = conv.threshold if conv.test_threshold is None else conv.test_threshold
         firing = joint.Firing(
-            np.float32(sent), np.float32(conv.threshold), conv.inhibition,
+            np.float32(conv.inference_threshold), np.float32(conv.threshold), conv.inhibition,
             pool_grid(conv.pool, conv.conv_shape(self._entering)),
             compiled_competition(conv.competition, conv.rule),
         )  # fmt: skip

@@ -5,8 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from numba import get_num_threads, njit, prange
 
-from spikingconvnet.engine.geometry import LANES
-
 
 class Constants(NamedTuple):
     """Give neuron and rule to the compiled functions; names as in `classes.fully_connected`."""
@@ -214,8 +212,3 @@ def respond(gap, steps, most, weights, raised, neurons, constants):
     counts = np.zeros((len(gap), neurons), np.int64)
     _respond(gap, steps, most, weights, raised, neurons, constants, counts, get_num_threads())
     return counts
-
-
-def padded(neurons):
-    """Return the number of neurons rounded up to full registers."""
-    return -(-neurons // LANES) * LANES

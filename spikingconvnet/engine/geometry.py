@@ -1,15 +1,17 @@
 """Where the windows of a layer lie, as the compiled functions take it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikingconvnet.algorithms.indexing import Pair, Shape
-from spikingconvnet.errors import ModelError
+from spikingconvnet.classes.single_spike import Pool, SpikingConv
+from spikingconvnet.errors import DataError, ModelError
 
 LANES = 16
-"""Maps are padded to a multiple of this: one AVX-512 register holds 16 numbers of 4 bytes."""
+"""Numbers that are worked on together, and what maps are padded to a multiple of: one AVX-512
+register holds 16 numbers of 4 bytes."""
 
 
 class Grid(NamedTuple):
@@ -66,12 +68,39 @@ def grid(
     )
 
 
-def pack(weights: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return kernels (maps, channels, kh, kw) as (channels, kh, kw, padded maps), maps last."""
-    maps = weights.shape[0]
-    padded = -(-maps // LANES) * LANES
-    packed = np.zeros((*weights.shape[1:], padded), np.float32)
-    packed[..., :maps] = np.moveaxis(weights, 0, 3)
+def conv_grid(layer: SpikingConv, shape: Shape, cropped: bool = True) -> Grid:
+    """Return where the windows of a layer lie over an input; `crop` counts at inference only."""
+    window, stride, padding, crop = layer.shape, layer.stride, layer.padding, layer.crop
+    return grid(shape, window, stride, padding, crop if cropped else (0, 0))  # type: ignore[arg-type]
+
+
+def pool_grid(pool: Pool | None, shape: Shape) -> Grid:
+    """Return where the windows of a pooling lie; without one every unit is a window."""
+    if pool is None:
+        return grid(shape, (1, 1), (1, 1))
+    return grid(shape, pool.shape, pool.stride, pool.padding, ceil=pool.ceil)  # type: ignore[arg-type]
+
+
+def check_weights(weights: NDArray[Any], wanted: tuple[int, ...]) -> None:
+    """Raise DataError unless weights have a layer's shape and are finite."""
+    if weights.shape != wanted:
+        raise DataError(f"weights: of shape {weights.shape} (the layer has {wanted})")
+    if not np.isfinite(weights).all():
+        raise DataError("weights: not all finite (NaN or infinity among them)")
+
+
+def padded(count: int) -> int:
+    """Return a number of maps or neurons rounded up to a multiple of `LANES`."""
+    return -(-count // LANES) * LANES
+
+
+def pack(weights: NDArray[Any]) -> NDArray[np.float32]:
+    """Return kernels (maps, channels, kh, kw) as (channels, kh, kw, padded maps), maps last.
+
+    Weights (neurons, inputs) become (inputs, padded neurons).
+    """
+    packed = np.zeros((*weights.shape[1:], padded(len(weights))), np.float32)
+    packed[..., : len(weights)] = np.moveaxis(weights, 0, -1)
     return packed
 
 

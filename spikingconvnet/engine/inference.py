@@ -6,24 +6,15 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
-from spikingconvnet.algorithms.indexing import Shape
 from spikingconvnet.algorithms.waves import Waves
+from spikingconvnet.engine.climbing import MOST, climb
 from spikingconvnet.engine.counts import append
-from spikingconvnet.engine.geometry import Grid
+from spikingconvnet.engine.geometry import LANES, Grid
 from spikingconvnet.engine.integrate import TOUCHED, first_window, last_window
 from spikingconvnet.engine.pending import least_spikes
-from spikingconvnet.engine.vectors import (
-    LANES,
-    MOST,
-    add_row,
-    any_above,
-    climb,
-    first_at_least,
-    highest,
-)
+from spikingconvnet.engine.rows import Rows
+from spikingconvnet.engine.vectors import add_row, any_above, first_at_least, highest
 
-CHUNK_BYTES = 1 << 26
-"""Memory for the outputs of the images that are worked on together."""
 _FIRED = np.float32(-1e30)
 SILENT = 255
 """Stands for the step of a unit that has not fired."""
@@ -179,7 +170,7 @@ def _note(row, column, m, step, maps, tables, columns, earliest, units, count):
 
 @njit(cache=True)
 def _climb_wide(total, weights, seen, begin, start, end, least, threshold):
-    """Do as `vectors.climb` for rows of any width."""
+    """Do as `climb` for rows of any width."""
     for at in range(start, end):
         add_row(total, 0, weights, seen[at] >> 8)
         if at + 1 < end and (seen[at] ^ seen[at + 1]) & 255 == 0:
@@ -317,60 +308,20 @@ def transform(
     """
     shape = (pool.rows, pool.columns, maps)
     capacity = pool.rows * pool.columns * maps
-    chunk = max(1, min(len(waves), CHUNK_BYTES // (5 * capacity)))
-    blocks = get_num_threads()
     least = least_spikes(float(weights.max()), threshold)
     # Windows that can see one spike, times the spikes of the image that has most.
     room = -(-conv.window_height // conv.down) * -(-conv.window_width // conv.right)
     room *= int(np.diff(waves.start).max(initial=0))
-    rows, total, tables = Rows(chunk, capacity), 0, _tables(conv, pool)
-    for first in range(0, len(waves), chunk):
-        counts = np.empty(min(chunk, len(waves) - first), np.int64)
+    rows, total, tables = Rows(len(waves), capacity), 0, _tables(conv, pool)
+    for first, counts in rows.chunks():
         fired = np.empty(len(counts), np.int64)
         _transform(
             waves.start, waves.unit, waves.step, first, weights, maps, np.float32(threshold),
-            compete, least, room, conv, pool, tables, waves.steps, *rows.out, counts, fired, blocks,
+            compete, least, room, conv, pool, tables, waves.steps, *rows.out, counts, fired,
+            get_num_threads(),
         )  # fmt: skip
-        rows.take(counts)
         total += int(fired.sum())
     return rows.waves(shape, waves.steps), total
-
-
-@njit(cache=True, parallel=True, nogil=True)
-def _copy_rows(from_unit, from_step, ends, unit, step):
-    for row in prange(len(ends)):
-        begin = ends[row - 1] if row else 0
-        for i in range(ends[row] - begin):
-            unit[begin + i] = from_unit[row, i]
-            step[begin + i] = from_step[row, i]
-
-
-class Rows:
-    """Gather the spikes of chunks of images into waves.
-
-    Compiled functions write those of image i of a chunk to ``out[0][i]`` (units) and
-    ``out[1][i]`` (steps); each has room for `capacity`.
-    """
-
-    def __init__(self, chunk: int, capacity: int) -> None:
-        self.out = np.empty((chunk, capacity), np.int32), np.empty((chunk, capacity), np.uint8)
-        self._units: list[NDArray[np.int32]] = []
-        self._steps: list[NDArray[np.uint8]] = []
-        self._lengths: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
-
-    def take(self, counts: NDArray[np.int64]) -> None:
-        """Copy the first ``counts[i]`` spikes of row i."""
-        ends = np.cumsum(counts)
-        unit, step = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.uint8)
-        _copy_rows(*self.out, ends, unit, step)
-        self._units.append(unit)
-        self._steps.append(step)
-        self._lengths.append(counts)
-
-    def waves(self, shape: Shape, steps: int) -> Waves:
-        """Return all that was taken."""
-        start = np.cumsum(np.concatenate(self._lengths))
-        return Waves(shape, steps, start, np.concatenate(self._units), np.concatenate(self._steps))
 
 
 @njit(cache=True, parallel=True, nogil=True)
@@ -394,14 +345,10 @@ def _pool(start, unit, step, channels, pool, out_unit, out_step, first, counts, 
 def pool_waves(waves: Waves, pool: Grid) -> Waves:
     """Return the spikes of first-spike pooling alone."""
     channels = waves.shape[2]
-    capacity = pool.rows * pool.columns * channels
-    chunk = max(1, min(len(waves), CHUNK_BYTES // (5 * capacity)))
-    rows = Rows(chunk, capacity)
-    for first in range(0, len(waves), chunk):
-        counts = np.empty(min(chunk, len(waves) - first), np.int64)
+    rows = Rows(len(waves), pool.rows * pool.columns * channels)
+    for first, counts in rows.chunks():
         _pool(
             waves.start, waves.unit, waves.step, channels, pool, *rows.out, first, counts,
             get_num_threads(),
         )  # fmt: skip
-        rows.take(counts)
     return rows.waves((pool.rows, pool.columns, channels), waves.steps)

@@ -27,6 +27,14 @@ def last_window(at, before, stride, count):
     return min((at + before) // stride, count - 1)
 
 
+@njit(cache=True, inline="always")
+def first_seen(position, grid):
+    """Return the first row and column of the input that a position sees; they may lie outside."""
+    row = position // grid.columns
+    column = position - row * grid.columns
+    return row * grid.down - grid.top, column * grid.right - grid.left
+
+
 @njit(cache=True)
 def spread(unit, weights, potential, done, mark, now, n_now, ever, n_ever, grid):
     """Add one input spike to all potentials that see it; return how many positions are touched.

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from spikingconvnet.engine.contest import Competition, choose
+from spikingconvnet.engine.contest import Competition, choose, new_contest, reopen
 from spikingconvnet.engine.geometry import Grid
 from spikingconvnet.engine.inference import fire
-from spikingconvnet.engine.integrate import TOUCHED, clear, spread
+from spikingconvnet.engine.integrate import TOUCHED, clear, first_seen, spread
 from spikingconvnet.engine.vectors import first_at_least, highest
 
 
@@ -52,17 +52,8 @@ class _Work(NamedTuple):
     mark: np.ndarray
     now: np.ndarray
     ever: np.ndarray
-    fired: np.ndarray
-
-
-class _Contest(NamedTuple):
     met: np.ndarray
-    zone_done: np.ndarray
-    map_done: np.ndarray
-    value: np.ndarray
-    place: np.ndarray
-    feature: np.ndarray
-    won: np.ndarray
+    fired: np.ndarray
 
 
 @njit(cache=True)
@@ -74,20 +65,8 @@ def _new_work(grid, padded):
         np.zeros(positions, np.uint8),
         np.empty(positions, np.int32),
         np.empty(positions, np.int32),
+        np.zeros(positions, np.uint8),
         np.zeros(grid.height * grid.width * grid.channels, np.uint8),
-    )
-
-
-@njit(cache=True)
-def _new_contest(positions, maps):
-    return _Contest(
-        np.zeros(positions, np.uint8),
-        np.zeros(positions, np.uint8),
-        np.zeros(maps, np.uint8),
-        np.empty(positions, np.float32),
-        np.empty(positions, np.int32),
-        np.empty(positions, np.int32),
-        np.empty((maps, 3), np.int32),
     )
 
 
@@ -97,11 +76,11 @@ def _candidates(work, contest, n_now, threshold):
     n = 0
     for i in range(n_now):
         position = work.now[i]
-        if contest.met[position]:
+        if work.met[position]:
             continue
         best = highest(work.potential, position)
         if best > threshold:
-            contest.met[position] = 1
+            work.met[position] = 1
             m = first_at_least(work.potential, position, best)
             if not contest.zone_done[position] and not contest.map_done[m]:
                 contest.place[n], contest.feature[n], contest.value[n] = position, m, best
@@ -112,9 +91,8 @@ def _candidates(work, contest, n_now, threshold):
 @njit(cache=True)
 def _forward(unit, step, conv, firing, work, contest, sent):
     """Run the convolution over an image; return how many spikes it sends and how many win."""
-    contest.met[:] = 0
-    contest.zone_done[:] = 0
-    contest.map_done[:] = 0
+    work.met[:] = 0
+    reopen(contest)
     rules = firing.competition
     count, won, n_ever, at = 0, 0, 0, 0
     while at < len(unit):
@@ -174,9 +152,7 @@ def _change(learner, m, position, fired, right):
     """Change the kernel of map `m`, which has won at `position`, as its vote was right or wrong."""
     weights, grid = learner.weights, learner.grid
     change = learner.reward if right else learner.punishment
-    row = position // grid.columns
-    y0 = row * grid.down - grid.top
-    x0 = (position - row * grid.columns) * grid.right - grid.left
+    y0, x0 = first_seen(position, grid)
     for ky in range(grid.window_height):
         y = y0 + ky
         for kx in range(grid.window_width):
@@ -211,11 +187,9 @@ def teach(spikes, order, labels, classes, conv, firing, decision, allowed):
     says which maps of the decision layer may win; `classes` (maps,) what they vote for.
     """
     start, unit, step = spikes
-    work, answer = (
-        _new_work(conv.grid, conv.weights.shape[3]),
-        _new_work(decision.grid, decision.weights.shape[3]),
-    )
-    contest = _new_contest(conv.grid.rows * conv.grid.columns, conv.maps)
+    work = _new_work(conv.grid, conv.weights.shape[3])
+    answer = _new_work(decision.grid, decision.weights.shape[3])
+    contest = new_contest(conv.grid, conv.maps)
     units = firing.pool.rows * firing.pool.columns * conv.maps
     sent = (np.zeros(units, np.uint8), np.empty(units, np.int32), np.empty(units, np.uint8))
     votes = np.full(len(order), -1, np.int64)

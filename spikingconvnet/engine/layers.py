@@ -7,29 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikingconvnet.algorithms.indexing import Shape
 from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.classes.rules import VDSP, FerroelectricVDSP, OrderSTDP
-from spikingconvnet.classes.single_spike import Branches, Competition, Pool, SpikingConv
+from spikingconvnet.classes.single_spike import Branches, Competition, SpikingConv
 from spikingconvnet.engine import board_semantics, contest, inference, training
-from spikingconvnet.engine.geometry import Grid, grid, pack, unpack
+from spikingconvnet.engine.geometry import check_weights, conv_grid, pack, pool_grid, unpack
 from spikingconvnet.engine.merge import beside, merge_units, pick_channels
 from spikingconvnet.errors import DataError, UsageError
 
 _NO_DEVICE = (0.0,) * 9
-
-
-def conv_grid(layer: SpikingConv, shape: Shape, cropped: bool = True) -> Grid:
-    """Return where the windows of a layer lie over an input; `crop` counts at inference only."""
-    window, stride, padding, crop = layer.shape, layer.stride, layer.padding, layer.crop
-    return grid(shape, window, stride, padding, crop if cropped else (0, 0))  # type: ignore[arg-type]
-
-
-def pool_grid(pool: Pool | None, shape: Shape) -> Grid:
-    """Return where the windows of a pooling lie; without one every unit is a window."""
-    if pool is None:
-        return grid(shape, (1, 1), (1, 1))
-    return grid(shape, pool.shape, pool.stride, pool.padding, ceil=pool.ceil)  # type: ignore[arg-type]
 
 
 def compiled_rule(rule: Any) -> training.Rule:
@@ -63,14 +49,6 @@ def compiled_competition(chosen: Competition, rule: Any) -> contest.Competition:
     )
 
 
-def _check(weights: NDArray[Any], layer: SpikingConv, shape: Shape) -> None:
-    wanted = layer.weight_shape(shape)
-    if weights.shape != wanted:
-        raise DataError(f"weights: of shape {weights.shape} (the layer has {wanted})")
-    if not np.isfinite(weights).all():
-        raise DataError("weights: not all finite (NaN or infinity among them)")
-
-
 def seen_by(layer: SpikingConv, waves: Waves) -> Waves:
     """Return the waves of the channels that a layer sees."""
     return waves if layer.channels is None else pick_channels(waves, *layer.channels)
@@ -102,7 +80,7 @@ class ConvTrainer:
         weights: NDArray[np.float64],
         check_every: int = 10,
     ) -> None:
-        _check(weights, layer, waves.shape)
+        check_weights(weights, layer.weight_shape(waves.shape))
         self.layer, self._waves = layer, seen_by(layer, waves)
         self._order = np.ascontiguousarray(order, np.int64)
         self._check_every = check_every
@@ -182,19 +160,18 @@ def advance(layer: SpikingConv, waves: Waves, weights: NDArray[Any]) -> Waves:
 
 def advance_counted(layer: SpikingConv, waves: Waves, weights: NDArray[Any]) -> tuple[Waves, int]:
     """Do as `advance`, and tell how many spikes there were before pooling."""
-    _check(weights, layer, waves.shape)
+    check_weights(weights, layer.weight_shape(waves.shape))
     waves = seen_by(layer, waves)
     if layer.levels is not None:
         fired = board_semantics.convolved(layer, waves, weights)
         return board_semantics.pooled(layer, fired), len(fired.unit)
-    inner = layer.conv_shape(waves.shape)
     return inference.transform(
         waves,
         pack(weights),
         layer.maps,
-        layer.threshold if layer.test_threshold is None else layer.test_threshold,
+        layer.inference_threshold,
         conv_grid(layer, waves.shape),
-        pool_grid(layer.pool, inner),
+        pool_grid(layer.pool, layer.conv_shape(waves.shape)),
         layer.inhibition,
     )
 

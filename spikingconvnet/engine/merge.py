@@ -6,7 +6,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from spikingconvnet.algorithms.waves import Waves
-from spikingconvnet.engine.inference import CHUNK_BYTES, Rows
+from spikingconvnet.engine.rows import Rows
 from spikingconvnet.errors import ModelError
 
 _SIGHTINGS = {"or": 1, "and": 2, "add": 0}
@@ -122,14 +122,10 @@ def merge_units(one: Waves, other: Waves, how: str) -> Waves:
             f"merge_units: {other.shape}, {other.steps} steps, {len(other)} images beside "
             f"{one.shape}, {one.steps} steps, {len(one)} images"
         )
-    capacity = one.units * (2 if how == "add" else 1)
-    chunk = max(1, min(len(one), CHUNK_BYTES // (5 * capacity)))
-    rows = Rows(chunk, capacity)
-    for first in range(0, len(one), chunk):
-        counts = np.empty(min(chunk, len(one) - first), np.int64)
+    rows = Rows(len(one), one.units * (2 if how == "add" else 1))
+    for first, counts in rows.chunks():
         _merge(
             (one.start, one.unit, one.step), (other.start, other.unit, other.step), one.units,
             _SIGHTINGS[how], first, *rows.out, counts, get_num_threads(),
         )  # fmt: skip
-        rows.take(counts)
     return rows.waves(one.shape, one.steps)

@@ -17,7 +17,8 @@ import numpy as np
 from numba import njit
 
 from spikingconvnet.engine.counts import copy_less, list_grown, slide
-from spikingconvnet.engine.vectors import LANES, add_listed
+from spikingconvnet.engine.geometry import LANES
+from spikingconvnet.engine.vectors import add_listed
 
 KEPT = 16
 """Steps whose spikes are kept in order before everything is added up; bounds the memory."""

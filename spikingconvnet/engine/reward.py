@@ -12,7 +12,9 @@ increases cannot lift it to the top. The answers are those of one image after th
 import numpy as np
 from numba import njit, prange
 
-from spikingconvnet.engine.vectors import LANES, add_rows
+from spikingconvnet.engine.geometry import LANES
+from spikingconvnet.engine.integrate import first_seen
+from spikingconvnet.engine.vectors import add_rows
 
 TOGETHER = 128
 """Images that are summed together; more make the pieces cheaper, and more kernels change."""
@@ -88,9 +90,7 @@ def _sum(weights, begin, channel, potential, best, grid):
 @njit(cache=True, fastmath=True)
 def _sum_one(kernel, begin, channel, position, grid):
     """Return the potential of one map at one position of one image."""
-    row = position // grid.columns
-    y0 = row * grid.down - grid.top
-    x0 = (position - row * grid.columns) * grid.right - grid.left
+    y0, x0 = first_seen(position, grid)
     total = np.float32(0)
     for ky in range(max(-y0, 0), min(grid.window_height, grid.height - y0)):
         for kx in range(max(-x0, 0), min(grid.window_width, grid.width - x0)):
@@ -107,9 +107,7 @@ def _apply(kernel, position, fired, change, bounds, bounded, grid):
     Returns the largest increase of a weight, at least 0.
     """
     low, high = bounds
-    row = position // grid.columns
-    y0 = row * grid.down - grid.top
-    x0 = (position - row * grid.columns) * grid.right - grid.left
+    y0, x0 = first_seen(position, grid)
     increase = np.float32(0)
     for ky in range(grid.window_height):
         y = y0 + ky

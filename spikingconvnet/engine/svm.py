@@ -9,7 +9,8 @@ same problem as scikit-learn's LinearSVC solves, without its copies of the featu
 import numpy as np
 from numba import njit
 
-from spikingconvnet.engine.vectors import LANES, add_shares, spread_shares
+from spikingconvnet.engine.geometry import padded
+from spikingconvnet.engine.shares import add_shares, spread_shares
 
 TOLERANCE = 1e-3
 """Passes end when no coordinate's gradient was further from its optimum than this."""
@@ -61,7 +62,7 @@ def fit(waves, target, classes, value, penalty, passes, rng):
     squares[np.diff(waves.start) == 0] = 0.0
     softness = 0.5 / penalty
     dual = np.zeros((len(waves), classes))
-    weights = np.zeros((waves.units + 1, -(-classes // LANES) * LANES), np.float32)
+    weights = np.zeros((waves.units + 1, padded(classes)), np.float32)
     spikes = (waves.start, waves.unit, waves.step)
     done, worst = 0, np.inf
     while done < passes and worst >= TOLERANCE:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from spikingconvnet.engine.contest import best_of_each_map, choose
+from spikingconvnet.engine.contest import best_of_each_map, choose, new_contest, reopen
+from spikingconvnet.engine.integrate import first_seen
 from spikingconvnet.engine.pending import (
     DONE,
     KEPT,
@@ -87,9 +88,7 @@ def changed(w, latency, time, steps, rate, rule):
 @njit(cache=True)
 def learn(weights, m, position, time, latency, steps, rate, rule, grid):
     """Change the kernel of map `m`, which has won at `position` in step `time`."""
-    row = position // grid.columns
-    y0 = row * grid.down - grid.top
-    x0 = (position - row * grid.columns) * grid.right - grid.left
+    y0, x0 = first_seen(position, grid)
     for ky in range(grid.window_height):
         y = y0 + ky
         inside = 0 <= y < grid.height
@@ -117,36 +116,8 @@ def convergence(weights, maps, rule):
     return total / (weights.shape[0] * weights.shape[1] * weights.shape[2] * maps)
 
 
-class State(NamedTuple):
-    """Hold the working memory of `train` beside `pending.Pending`: input latencies, what may not
-    win any more, candidates, winners.
-    """
-
-    latency: np.ndarray
-    zone_done: np.ndarray
-    map_done: np.ndarray
-    value: np.ndarray
-    place: np.ndarray
-    feature: np.ndarray
-    won: np.ndarray
-
-
 @njit(cache=True)
-def _new_state(grid, maps, steps):
-    positions = grid.rows * grid.columns
-    return State(
-        np.full(grid.height * grid.width * grid.channels, steps, np.uint8),
-        np.zeros(positions, np.uint8),
-        np.zeros(maps, np.uint8),
-        np.empty(2 * positions, np.float32),
-        np.empty(2 * positions, np.int32),
-        np.empty(2 * positions, np.int32),
-        np.empty((maps, 3), np.int32),
-    )
-
-
-@njit(cache=True)
-def _candidates(n_now, kept, weights, threshold, state, windows, pending, grid):
+def _candidates(n_now, kept, weights, threshold, contest, windows, pending, grid):
     """Let the positions looked at in this step fire; return how many candidates may still win."""
     n = 0
     for i in range(n_now):
@@ -156,21 +127,21 @@ def _candidates(n_now, kept, weights, threshold, state, windows, pending, grid):
             best = highest(pending.potential, position)
             m = first_at_least(pending.potential, position, best)
             pending.known[corner] = DONE
-            if not state.map_done[m]:
-                state.place[n], state.feature[n], state.value[n] = position, m, best
+            if not contest.map_done[m]:
+                contest.place[n], contest.feature[n], contest.value[n] = position, m, best
                 n += 1
     return n
 
 
 @njit(cache=True)
-def _teach(weights, state, begun, won, steps, rate, pace, rule, grid):
-    """Change the kernels of the winners from `begun` on; keep count and pace of the updates.
+def _teach(weights, latency, winners, steps, rate, pace, rule, grid):
+    """Change the kernels of `winners` (n, 3): position, map, step; keep count and pace of updates.
 
     `pace`: updates so far, factor on the rate, updates between its doublings, highest rate.
     """
-    for i in range(begun, won):
-        position, m, time = state.won[i]
-        learn(weights, m, position, time, state.latency, steps, rate * pace[1], rule, grid)
+    for i in range(len(winners)):
+        position, m, time = winners[i]
+        learn(weights, m, position, time, latency, steps, rate * pace[1], rule, grid)
         pace[0] += 1
         if pace[2] and pace[0] % pace[2] == 0:
             pace[1] = min(2 * pace[1], max(pace[3] / rate, 1.0))
@@ -178,16 +149,15 @@ def _teach(weights, state, begun, won, steps, rate, pace, rule, grid):
 
 @njit(cache=True)
 def _show(
-    spikes, image, steps, rate, pace, weights, threshold, least, grid, competition, rule, state,
-    windows, pending,
+    spikes, image, steps, rate, pace, weights, threshold, least, grid, competition, rule, latency,
+    contest, windows, pending,
 ):  # fmt: skip
     """Show one image, up to the step in which its last winner is found."""
     start, unit, step = spikes
     first, end = start[image], start[image + 1]
     for at in range(end - 1, first - 1, -1):
-        state.latency[unit[at]] = step[at]
-    state.zone_done[:] = 0
-    state.map_done[:] = 0
+        latency[unit[at]] = step[at]
+    reopen(contest)
     if competition.at_once:
         close_idle(unit, first, end, least, windows, pending, grid)
     won, at, kept = 0, first, -1
@@ -197,25 +167,25 @@ def _show(
             at += 1
         kept += 1
         n_now = take(unit, begin, at, kept, least, windows, pending, grid)
-        n = _candidates(n_now, kept, weights, threshold, state, windows, pending, grid)
+        n = _candidates(n_now, kept, weights, threshold, contest, windows, pending, grid)
         if competition.map_first:
-            n = best_of_each_map(state.place, state.feature, state.value, n, state.map_done)
+            n = best_of_each_map(contest, n)
         begun = won
         room = competition.winners - (0 if competition.per_step else won)
-        won = choose(state, n, room, won, time, competition, grid)
-        if won == len(state.won) or (not competition.per_step and won == competition.winners):
+        won = choose(contest, n, room, won, time, competition, grid)
+        if won == len(contest.won) or (not competition.per_step and won == competition.winners):
             at = end
         for i in range(begun, won):
-            close_around(state.won[i, 0], competition.radius, windows, pending, grid)
+            close_around(contest.won[i, 0], competition.radius, windows, pending, grid)
         if at < end and (kept == KEPT - 1 or (competition.at_once and won > begun)):
             add_all_up(kept, weights, windows, pending, grid)
             kept = -1
         if competition.at_once:
-            _teach(weights, state, begun, won, steps, rate, pace, rule, grid)
+            _teach(weights, latency, contest.won[begun:won], steps, rate, pace, rule, grid)
     if not competition.at_once:
-        _teach(weights, state, 0, won, steps, rate, pace, rule, grid)
+        _teach(weights, latency, contest.won[:won], steps, rate, pace, rule, grid)
     for at in range(first, end):
-        state.latency[unit[at]] = steps
+        latency[unit[at]] = steps
     forget(windows, pending)
 
 
@@ -230,7 +200,8 @@ def train(
     doubles with the updates (see `_teach`). Changes `weights` and `pace` in place. Returns the
     images shown and the convergence measure, taken every `check_every` images.
     """
-    state, windows = _new_state(grid, maps, steps), new_windows(grid)
+    latency = np.full(grid.height * grid.width * grid.channels, steps, np.uint8)
+    contest, windows = new_contest(grid, maps), new_windows(grid)
     least = least_spikes(max(float(weights.max()), rule.high), threshold)
     pending = new_pending(spikes[0], windows, weights.shape[3], grid)
     trace = np.empty(len(order) // check_every + 1, np.float64)
@@ -238,7 +209,7 @@ def train(
     for image in order:
         _show(
             spikes, image, steps, rates[shown], pace, weights, threshold, least, grid, competition,
-            rule, state, windows, pending,
+            rule, latency, contest, windows, pending,
         )  # fmt: skip
         shown += 1
         if shown % check_every == 0:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from spikingconvnet.classes.fully_connected import FullyConnected, ReceptiveRate
 from spikingconvnet.engine import fully_connected
 from spikingconvnet.engine.fully_connected import Constants
+from spikingconvnet.engine.geometry import padded
 from spikingconvnet.errors import DataError
 
 RADIUS = 2
@@ -51,7 +52,7 @@ class WinnerTakeAll:
         self._encoder, self.layer = encoder, layer
         rule = layer.rule
         drawn = rng.normal(rule.w_init_mean, rule.w_init_sd, (pixels, layer.neurons))
-        self._packed = np.zeros((pixels, fully_connected.padded(layer.neurons)), np.float32)
+        self._packed = np.zeros((pixels, padded(layer.neurons)), np.float32)
         self._packed[:, : layer.neurons] = np.clip(drawn, rule.w_min, rule.w_max)
         self._raised = np.zeros(self._packed.shape[1], np.float32)
         self.shown = 0

@@ -168,7 +168,7 @@ def _find(folder: Path, file: str) -> Path:
             return candidate
     what = "has none of" if folder.is_dir() else "is no folder; expected in it one of"
     names = ", ".join(candidate.name for candidate in candidates)
-    raise DataError(f"{folder}: {what} {names}, or a sub-folder of pictures for each class")
+    raise UsageError(f"{folder}: {what} {names}, or a sub-folder of pictures for each class")
 
 
 def _from_cache(name: str, cache: Path, progress: Progress) -> Dataset:

@@ -57,9 +57,11 @@ def test_initial_weights_lie_within_their_bounds():
         (HitMissSTDP, {"punishment": 1}, r"HitMissSTDP.punishment: 1 \(must be two numbers\)"),
         (HitMissSTDP, {"ring": 0}, r"HitMissSTDP.ring: 0 \(must be at least 1\)"),
         (HitMissSTDP, {"hit_ratio": 1.1}, r"HitMissSTDP.hit_ratio: 1.1 \(must lie in 0..1\)"),
-        (HitMissSTDP, {"w_max": 0.0}, r"HitMissSTDP.w_max: 0.0 \(must be above 0.0\)"),
+        (HitMissSTDP, {"w_max": 0.0}, r"HitMissSTDP.w_max: 0.0 \(must be above w_min 0.0\)"),
         (HitMissSTDP, {"decay": -1}, r"HitMissSTDP.decay: -1 \(must be at least 0\)"),
         (PairedRule, {"margin": -1}, r"PairedRule.margin: -1"),
+        (PairedRule, {"w_max": 0.0}, r"PairedRule.w_max: 0.0 \(must be above w_min 0.0\)"),
+        (S2STDP, {"w_init_sd": -1}, r"S2STDP.w_init_sd: -1 \(must be at least 0\)"),
         (S2STDP, {"fastest": 0}, r"S2STDP.fastest: 0 \(must be at least 1\)"),
     ],
 )

@@ -1,12 +1,17 @@
 """Networks of two layers that tests deploy, and what the host engine makes of them."""
 
 import numpy as np
+import pytest
 
+from spikingconvnet import backends
+from spikingconvnet.backends import preflight
+from spikingconvnet.classes.deployed_network import DeployedNetwork
 from spikingconvnet.classes.deployed_parts import Answers
 from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.latency import RankOrder
 from spikingconvnet.classes.single_spike import LinearSVM, Pool, SpikingConv
 from spikingconvnet.engine import board_semantics
+from spikingconvnet.utilities import logs
 
 STEPS = 5
 
@@ -61,3 +66,21 @@ def predicted(model, waves, weights):
         if layer.pool is not None:
             found[f"pool {number}"] = behind = board_semantics.pooled(layer, behind)
     return found, behind
+
+
+def check_bill(plan, waves, folder):
+    """Check what a deployment is said to need of a SpiNN-3 against what sPyNNaker maps."""
+    needs = preflight.bill(plan, len(waves), 3)
+    with (
+        logs.capture(folder / "toolchain.log"),
+        backends.load("virtual", version=3, folder=folder) as backend,
+        DeployedNetwork(backend.sim, plan) as network,
+    ):
+        network.build(waves)
+        network.simulate(len(waves))
+        mapped = backends.measure(network.neurons, network.synapses, network.run_ms)
+    assert (needs.cores, needs.neurons, needs.synapses, needs.run_ms) == (
+        mapped.cores, mapped.neurons, mapped.synapses, mapped.run_ms
+    )  # fmt: skip
+    assert needs.sdram_bytes == pytest.approx(mapped.sdram_bytes, rel=0.15)
+    assert needs.rounded_to_zero == needs.saturated == needs.extended_delays == 0

@@ -4,34 +4,20 @@ import json
 
 import numpy as np
 import pytest
+import small_jobs
+from small_networks import check_bill
 
-from spikingconvnet import backends
 from spikingconvnet.algorithms import board_layers, spike_trains
 from spikingconvnet.backends import preflight
 from spikingconvnet.classes.deployed import Answers, deployment
-from spikingconvnet.classes.deployed_network import DeployedNetwork
 from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.latency import RankOrder
 from spikingconvnet.classes.network import _Network
 from spikingconvnet.classes.single_spike import DenseDecision, Pool, SpikingConv
 from spikingconvnet.engine.encode import encode
 from spikingconvnet.errors import UsageError
-from spikingconvnet.utilities import logs
 
-SMALL = {
-    "MODEL": "deployed16",
-    "OVERRIDES": {
-        "layers.0.maps": 6,
-        "layers.0.shape": (4, 4),
-        "layers.0.padding": (1, 1),
-        "layers.0.threshold": 3.0,
-        "layers.0.pool.shape": (2, 2),
-        "layers.0.pool.stride": (1, 1),
-        "layers.0.images": 40,
-    },
-    "DATA": {"name": "digits", "train_per_class": 30, "test_per_class": 4},
-    "BOARD": {"name": "software", "version": 3},
-}
+SMALL = small_jobs.sections(30, 4)
 STEPS = (
     ("--mode", "loaddata"),
     ("--mode", "training", "--layer", "1"),
@@ -138,21 +124,8 @@ def plan_of(maps, side=28, pool=None):
 
 def test_the_bill_is_what_spynnaker_maps(tmp_path):
     model, plan = plan_of(12, side=12, pool=Pool(4, 2))
-    needs = preflight.bill(plan, 10, 3)
-    waves = encode(model.encoder, np.random.default_rng(1).integers(0, 256, (10, 12, 12), np.uint8))
-    with (
-        logs.capture(tmp_path / "toolchain.log"),
-        backends.load("virtual", version=3, folder=tmp_path) as backend,
-        DeployedNetwork(backend.sim, plan) as network,
-    ):
-        network.build(waves)
-        network.simulate(10)
-        mapped = backends.measure(network.neurons, network.synapses, network.run_ms)
-    assert (needs.cores, needs.neurons, needs.synapses, needs.run_ms) == (
-        mapped.cores, mapped.neurons, mapped.synapses, mapped.run_ms
-    )  # fmt: skip
-    assert needs.sdram_bytes == pytest.approx(mapped.sdram_bytes, rel=0.15)
-    assert needs.rounded_to_zero == needs.saturated == needs.extended_delays == 0
+    images = np.random.default_rng(1).integers(0, 256, (10, 12, 12), np.uint8)
+    check_bill(plan, encode(model.encoder, images), tmp_path)
 
 
 def test_a_network_too_large_for_its_board_is_refused_with_what_would_fit():

@@ -3,40 +3,17 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
+import small_jobs
+from job_folders import main, run_until_killed
 from spikingconvnet.hardware.client import SoftwareBoard
 
-from spikingconvnet import cli
 from spikingconvnet.deploy_batches import Kept
 
 IMAGES = 35
-JOB = """
-MODEL = "deployed16"
-OVERRIDES = {
-    "layers.0.maps": 6,
-    "layers.0.shape": (4, 4),
-    "layers.0.padding": (1, 1),
-    "layers.0.threshold": 3.0,
-    "layers.0.pool.shape": (2, 2),
-    "layers.0.pool.stride": (1, 1),
-    "layers.0.images": 40,
-}
-DATA = {"name": "digits", "train_per_class": 20, "test_per_class": 4}
-BOARD = {"name": "software", "version": 3}
-FIGURES = {"formats": []}
-BACKUP = False
-"""
-
-
-def main(folder, *words):
-    """Run a command on the job that lies in a folder."""
-    words = [*words, "--run-dir", str(folder / "run")]
-    return cli.main(words, default_parameters=folder / "job.py")
+JOB = small_jobs.text(20, 4)
 
 
 def deploy(folder, *more):
@@ -77,21 +54,16 @@ def same(folder, whole):
 
 
 @pytest.fixture
-def after_two_batches(monkeypatch):
+def after_two_batches(monkeypatch, started_boards):
     """Do something to the software board once two batches are kept."""
-    started, start, add = [], SoftwareBoard.start, Kept.add
-
-    def remember(board):
-        started.append(board)
-        return start(board)
+    add = Kept.add
 
     def arm(harm):
         def kept(batches, *arguments):
             add(batches, *arguments)
             if len(batches.seen) == 2:
-                harm(started[-1].pid if started else None)
+                harm(started_boards[-1].pid if started_boards else None)
 
-        monkeypatch.setattr(SoftwareBoard, "start", remember)
         monkeypatch.setattr(Kept, "add", kept)
 
     return arm
@@ -122,20 +94,9 @@ def test_a_deployment_that_is_stopped_goes_on(what, job, whole, after_two_batche
     assert same(job, whole) and checkpoints(job) == []
 
 
-def test_a_deployment_that_is_killed_outright_goes_on(job, whole, request, capfd):
+def test_a_deployment_that_is_killed_outright_goes_on(job, whole, capfd):
     words = ["--mode", "deploy", "--images", str(IMAGES), "--run-dir", str(job / "run")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spikingconvnet", *words, "--parameters", str(job / "job.py")],
-        env=os.environ | {"PYTHONPATH": str(request.config.rootpath)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while not checkpoints(job):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    run_until_killed([*words, "--parameters", str(job / "job.py")], lambda: checkpoints(job))
     assert deploy(job) == 0
     assert "going on from a checkpoint at image " in capfd.readouterr().out
     assert same(job, whole) and checkpoints(job) == []

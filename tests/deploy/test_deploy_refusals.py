@@ -4,36 +4,14 @@ import shutil
 
 import numpy as np
 import pytest
+import small_jobs
+from job_folders import main
 
-from spikingconvnet import cli
-
-JOB = """
-MODEL = "deployed16"
-OVERRIDES = {
-    "layers.0.maps": 6,
-    "layers.0.shape": (4, 4),
-    "layers.0.padding": (1, 1),
-    "layers.0.threshold": 3.0,
-    "layers.0.pool.shape": (2, 2),
-    "layers.0.pool.stride": (1, 1),
-    "layers.0.images": 40,
-    "readout.epochs": 2,
-}
-DATA = {"name": "digits", "train_per_class": 10, "test_per_class": 2}
-BOARD = {"name": "software", "version": 3}
-FIGURES = {"formats": []}
-BACKUP = False
-"""
+JOB = small_jobs.text(10, 2, epochs=2)
 
 
-def main(folder, *words):
-    """Run a command on the job that lies in a folder."""
-    words = [*words, "--run-dir", str(folder / "run")]
-    return cli.main(words, default_parameters=folder / "job.py")
-
-
-def train(folder, *more, first="1"):
-    for layer in ("1", "svm")[0 if first == "1" else 1 :]:
+def train(folder, *more, layers=("1", "svm")):
+    for layer in layers:
         assert main(folder, "--mode", "training", "--layer", layer, *more) == 0
 
 
@@ -118,7 +96,7 @@ def test_weights_beyond_the_range_of_the_board(job, refused):
     with np.load(path) as found:
         weights = dict(found)
     np.savez(path, **(weights | {"weights": weights["weights"] * 1e6}))
-    train(job, first="svm")
+    train(job, layers=["svm"])
     refused(job, "conv 1: weights from ")
 
 

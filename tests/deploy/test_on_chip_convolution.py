@@ -8,13 +8,11 @@ import pytest
 from drawn_waves import random_waves
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import STEPS, on_chip, predicted
+from small_networks import STEPS, check_bill, on_chip, predicted
 
-from spikingconvnet import backends
 from spikingconvnet.algorithms import board_kernels, board_layers, board_neurons
 from spikingconvnet.algorithms.drift import drift
 from spikingconvnet.algorithms.waves import Waves
-from spikingconvnet.backends import preflight
 from spikingconvnet.classes.deployed import Answers, deployment
 from spikingconvnet.classes.deployed_network import DeployedNetwork
 from spikingconvnet.classes.host_model import HostModel
@@ -22,7 +20,6 @@ from spikingconvnet.classes.latency import RankOrder
 from spikingconvnet.classes.single_spike import DenseDecision, LinearSVM, Pool, SpikingConv
 from spikingconvnet.engine import board_semantics
 from spikingconvnet.errors import ModelError, UsageError
-from spikingconvnet.utilities import logs
 
 
 def test_the_board_does_what_the_host_predicts(board_backend):
@@ -146,21 +143,7 @@ def test_the_bill_is_what_spynnaker_maps(tmp_path):
     rng = np.random.default_rng(4)
     model, weights, answers = on_chip(rng)
     plan = deployment(model, (8, 12), weights, answers)
-    needs = preflight.bill(plan, 10, 3)
-    waves = random_waves(rng, (8, 12, 1), STEPS, 10)
-    with (
-        logs.capture(tmp_path / "toolchain.log"),
-        backends.load("virtual", version=3, folder=tmp_path) as backend,
-        DeployedNetwork(backend.sim, plan) as network,
-    ):
-        network.build(waves)
-        network.simulate(10)
-        mapped = backends.measure(network.neurons, network.synapses, network.run_ms)
-    assert (needs.cores, needs.neurons, needs.synapses, needs.run_ms) == (
-        mapped.cores, mapped.neurons, mapped.synapses, mapped.run_ms
-    )  # fmt: skip
-    assert needs.sdram_bytes == pytest.approx(mapped.sdram_bytes, rel=0.15)
-    assert needs.rounded_to_zero == needs.saturated == needs.extended_delays == 0
+    check_bill(plan, random_waves(rng, (8, 12, 1), STEPS, 10), tmp_path)
 
 
 CASES = {

@@ -12,6 +12,7 @@ from spikingconvnet.algorithms import latency
 from spikingconvnet.classes.latency import DoG, FilterBank, RankOrder, TimeToFirstSpike
 from spikingconvnet.classes.rules import OrderSTDP
 from spikingconvnet.engine import encode as module
+from spikingconvnet.engine import rows
 from spikingconvnet.engine.encode import encode
 from spikingconvnet.errors import DataError, UsageError
 
@@ -130,7 +131,7 @@ def test_filter_banks(name, seed):
 def test_threads_and_chunks_change_nothing(encoder, monkeypatch):
     images = np.random.default_rng(0).integers(256, size=(17, 9, 8), dtype=np.uint8)
     whole = encode(encoder, images)
-    monkeypatch.setattr(module, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(rows, "CHUNK_BYTES", 20_000)
     before = numba.get_num_threads()
     try:
         for threads in (1, min(2, before)):

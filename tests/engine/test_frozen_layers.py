@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spikingconvnet.algorithms import dense_waves as dense
 from spikingconvnet.algorithms.waves import from_latencies, join_channels, join_images
 from spikingconvnet.classes.single_spike import Branches, Pool, SpikingConv
-from spikingconvnet.engine import inference
+from spikingconvnet.engine import inference, rows
 from spikingconvnet.engine.layers import (
     advance,
     advance_branches,
@@ -166,7 +166,7 @@ def same_spikes(one, other):
 def test_threads_and_chunks_change_nothing(monkeypatch):
     stage, waves, weights = branched(np.random.default_rng(5))
     whole = advance_branches(stage, waves, weights)
-    monkeypatch.setattr(inference, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(rows, "CHUNK_BYTES", 1000)
     before = numba.get_num_threads()
     try:
         for threads in (1, min(2, before)):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from asking import Asker, application, write_image
+from datagrams import answer, request
 from small_programs import constant, program
 from spikingconvnet.hardware import client
 from spikingconvnet.hardware import constants as c
@@ -24,16 +25,6 @@ from spikingconvnet.hardware.emulator import loader
 from spikingconvnet.hardware.emulator.translator import cache
 from spikingconvnet.hardware.emulator.translator.background import ENOUGH, Translations
 from spikingconvnet.hardware.emulator.translator.machine import translate
-from spikingconvnet.hardware.packets import (
-    HOST_PORT,
-    NO_TAG,
-    REPLY_EXPECTED,
-    Scp,
-    Sdp,
-    decode_datagram,
-    encode_datagram,
-    encode_scp,
-)
 
 ROOT = Path(client.__file__).resolve().parent.parent
 TURNS = ENOUGH // 3 + 1
@@ -99,12 +90,10 @@ class Host:
         self.socket.settimeout(MOST_S)
 
     def ok(self, command: Command, arg1=0, arg2=0, arg3=0, payload=b"") -> bytes:
-        data = encode_scp(Scp(int(command), 1, arg1, arg2, arg3, payload))
-        message = Sdp(REPLY_EXPECTED, NO_TAG, 0, HOST_PORT, 0, 0, data)
-        self.socket.send(encode_datagram(message))
-        answer = decode_datagram(self.socket.recv(1024)).data
-        assert int.from_bytes(answer[:2], "little") == Result.OK
-        return answer[4:]
+        self.socket.send(request(command, arg1, arg2, arg3, payload))
+        code, data = answer(self.socket.recv(1024))
+        assert code == Result.OK
+        return data
 
     def start(self, extra: int = 0) -> None:
         """Start the program on core 1."""

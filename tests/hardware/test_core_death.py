@@ -12,21 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from datagrams import answer, request
 from spikingconvnet.hardware import constants as c
 from spikingconvnet.hardware.client import SoftwareBoard
 from spikingconvnet.hardware.constants import Command, CoreState, Result
 from spikingconvnet.hardware.emulator.board import Board, make_board
 from spikingconvnet.hardware.emulator.chip import vcpu
-from spikingconvnet.hardware.packets import (
-    HOST_PORT,
-    NO_TAG,
-    REPLY_EXPECTED,
-    Scp,
-    Sdp,
-    decode_datagram,
-    encode_datagram,
-    encode_scp,
-)
 
 HOST = ("127.0.0.1", 40000)
 SOFT_WDOG = c.SYSTEM_VARIABLES + 0x43
@@ -266,16 +257,13 @@ def start(board: Board, code: bytes) -> None:
 
 def send(board: Board, command: Command, arg1: int, core: int = 0) -> list[int]:
     """Send a command; give the codes of the answers."""
-    request = encode_scp(Scp(command, 1, arg1, 4, 2, b""))
-    message = Sdp(REPLY_EXPECTED, NO_TAG, core, HOST_PORT, 0, 0, request)
-    board.handle(encode_datagram(message), HOST)
+    board.handle(request(command, arg1, 4, 2, core=core), HOST)
     return answers(board)
 
 
 def answers(board: Board) -> list[int]:
     """Take the codes of the answers that wait."""
-    found = [decode_datagram(data).data for data, _, _ in board.take_outgoing()]
-    return [int.from_bytes(data[:2], "little") for data in found]
+    return [answer(data)[0] for data, _, _ in board.take_outgoing()]
 
 
 @pytest.mark.parametrize("turns", [0, 1, 3])

@@ -10,7 +10,6 @@ import json
 import math
 import socket
 import sqlite3
-import struct
 import threading
 import time
 from dataclasses import dataclass
@@ -18,19 +17,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from datagrams import answer, request
 from spikingconvnet.hardware import constants as c
 from spikingconvnet.hardware.client import SoftwareBoard
 from spikingconvnet.hardware.constants import Command
-from spikingconvnet.hardware.packets import (
-    HOST_PORT,
-    NO_TAG,
-    REPLY_EXPECTED,
-    Scp,
-    Sdp,
-    decode_datagram,
-    encode_datagram,
-    encode_scp,
-)
 
 LSB = 2.0**-15
 MILLISECONDS = 160
@@ -321,16 +311,13 @@ def resources(board: SoftwareBoard) -> list[bytes]:
 
 def ask(board: SoftwareBoard, chip: int, command: Command, *arguments: int) -> bytes:
     """Send a monitor a command and give what it answers."""
-    first, second, third = (*arguments, 0, 0, 0)[:3]
-    request = encode_scp(Scp(command, 1, first, second, third, b""))
-    message = Sdp(REPLY_EXPECTED, NO_TAG, 0, HOST_PORT, chip, 0, request)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as host:
         host.connect((board.address, c.SCP_PORT))
         host.settimeout(10)
-        host.send(encode_datagram(message))
-        answer = decode_datagram(host.recv(1024)).data
-    assert answer[:2] == struct.pack("<H", c.Result.OK)
-    return answer[4:]
+        host.send(request(command, *arguments, chip=chip))
+        code, data = answer(host.recv(1024))
+    assert code == c.Result.OK
+    return data
 
 
 def many_runs(use: Any, runs: int) -> None:

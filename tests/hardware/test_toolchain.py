@@ -8,21 +8,12 @@ from importlib import metadata
 from types import SimpleNamespace
 
 import pytest
+from datagrams import answer, request
 from spikingconvnet.hardware import toolchain
 from spikingconvnet.hardware.constants import SDRAM, Command, Result
 from spikingconvnet.hardware.emulator.board import make_board
 from spikingconvnet.hardware.emulator.loader import fingerprint
 from spikingconvnet.hardware.errors import BadToolchain, HardwareError
-from spikingconvnet.hardware.packets import (
-    HOST_PORT,
-    NO_TAG,
-    REPLY_EXPECTED,
-    Scp,
-    Sdp,
-    decode_datagram,
-    encode_datagram,
-    encode_scp,
-)
 from spikingconvnet.hardware.toolchain import check_toolchain
 
 
@@ -134,12 +125,9 @@ def test_a_board_tells_which_programs_it_runs(board_factory, spynnaker_on):
 def test_what_is_loaded_and_is_no_binary_is_logged(caplog):
     board = make_board(3)
     board.chips[1].memory.write(SDRAM + 0x1000, b"<html>")
-    command = Scp(Command.AS, 1, SDRAM + 0x1000, 17 << 24 | 1 << 3, 0, b"")
-    message = Sdp(
-        REPLY_EXPECTED, NO_TAG, 0, HOST_PORT, board.chips[1].address, 0, encode_scp(command)
-    )
-    board.handle(encode_datagram(message), ("127.0.0.1", 1234))
-    [(answer, _, _)] = board.take_outgoing()
-    assert decode_datagram(answer).data[0] == Result.ARGUMENT
+    asked = request(Command.AS, SDRAM + 0x1000, 17 << 24 | 1 << 3, chip=board.chips[1].address)
+    board.handle(asked, ("127.0.0.1", 1234))
+    [(answered, _, _)] = board.take_outgoing()
+    assert answer(answered)[0] == Result.ARGUMENT
     [told] = caplog.messages
     assert told.startswith("chip 0,1: application 17: no readable binary was loaded: APLX entry:")

@@ -10,33 +10,22 @@ import time
 
 import numpy as np
 import pytest
+from job_folders import FIRST_LAYER
 
 from spikingconvnet import cli
 
+SECOND_LAYER = """{
+    "layer": "conv",
+    "kernels": 3,
+    "shape": 2,
+    "window_ms": 30,
+    "inhibition": 10.0,
+    "train_neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -58.0, "tau_refrac": 60.0},
+    "neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -62.0, "tau_refrac": 3.0},
+}"""
 JOB = """
 DATA = {"name": "digits", "classes": [0, 1, 4], "train_per_class": 30, "test_per_class": 20}
 ENCODER = {"code": "latency", "interval_ms": 30, "on_ms": 12}
-LAYERS = [
-    {
-        "layer": "conv",
-        "kernels": 4,
-        "shape": 3,
-        "window_ms": 30,
-        "inhibition": 10.0,
-        "rule": {"tau_plus": 10.0, "tau_minus": 60.0, "A_plus": 0.05, "A_minus": 0.02},
-        "train_neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -56.0, "tau_refrac": 60.0},
-        "neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -60.0, "tau_refrac": 3.0},
-    },
-    {
-        "layer": "conv",
-        "kernels": 3,
-        "shape": 2,
-        "window_ms": 30,
-        "inhibition": 10.0,
-        "train_neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -58.0, "tau_refrac": 60.0},
-        "neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -62.0, "tau_refrac": 3.0},
-    },
-]
 CLASSIFIER = {"C": 0.05}
 TRAINING = {"windows_per_image": 4, "copies": 2, "rounds": 2, "sample_ms": 1}
 FIGURES = {"formats": ["png", "svg"]}
@@ -45,6 +34,7 @@ BOARD = {"version": 3}
 SEED = 5
 BACKUP = False
 """
+JOB += f"LAYERS = [{FIRST_LAYER}, {SECOND_LAYER}]\n"
 
 
 def main(folder, *words):

@@ -3,45 +3,25 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
-from spikingconvnet.hardware.client import SoftwareBoard
+from job_folders import FIRST_LAYER, arrays, main, run_until_killed
 
-from spikingconvnet import board_training, cli
+from spikingconvnet import board_training
 
 JOB = """
 DATA = {"name": "digits", "classes": [0, 1, 4], "train_per_class": 8, "test_per_class": 2}
 ENCODER = {"code": "latency", "interval_ms": 30, "on_ms": 12}
-LAYERS = [
-    {
-        "layer": "conv",
-        "kernels": 4,
-        "shape": 3,
-        "window_ms": 30,
-        "inhibition": 10.0,
-        "rule": {"tau_plus": 10.0, "tau_minus": 60.0, "A_plus": 0.05, "A_minus": 0.02},
-        "train_neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -56.0, "tau_refrac": 60.0},
-        "neuron": {"cm": 0.5, "tau_m": 10.0, "v_thresh": -60.0, "tau_refrac": 3.0},
-    },
-]
 TRAINING = {"windows_per_image": 4, "copies": 2, "rounds": 3, "sample_ms": 1}
 FIGURES = {"formats": []}
 BOARD = {"version": 3}
 SEED = 5
 BACKUP = False
 """
+JOB += f"LAYERS = [{FIRST_LAYER}]\n"
 BATCHES = "CHECKPOINT_EVERY = 30\n"
 CHECKPOINT, WEIGHTS = "checkpoint_layer_1.npz", "weights_layer_1.npz"
-
-
-def main(folder, *words):
-    """Run a command on the job that lies in a folder."""
-    words = [*words, "--run-dir", str(folder / "run")]
-    return cli.main(words, default_parameters=folder / "job.py")
 
 
 def train(folder, mode="training"):
@@ -63,7 +43,7 @@ def whole(loaded, tmp_path_factory):
     for mode in ("training", "multi"):
         folder = shutil.copytree(loaded, tmp_path_factory.mktemp("whole") / mode)
         assert train(folder, mode) == 0
-        found[mode] = arrays(folder, WEIGHTS)
+        found[mode] = learned(folder)
     return found
 
 
@@ -72,31 +52,20 @@ def job(loaded, tmp_path):
     return shutil.copytree(loaded, tmp_path / "job")
 
 
-def arrays(folder, name):
-    with np.load(folder / "run" / name) as found:
-        return {name: found[name] for name in found.files if name != "versions"}
+def learned(folder):
+    return {name: array for name, array in arrays(folder, WEIGHTS).items() if name != "versions"}
 
 
 def same(folder, expected):
-    found = arrays(folder, WEIGHTS)
+    found = learned(folder)
     assert np.ptp(found["weights"]) > 0.1 and found.keys() == expected.keys()
     return all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(job, whole, request, capfd):
+def test_a_killed_training_goes_on_to_the_same_weights(job, whole, capfd):
     words = ["--mode", "training", "--layer", "1", "--run-dir", str(job / "run")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "spikingconvnet", *words, "--parameters", str(job / "job.py")],
-        env=os.environ | {"PYTHONPATH": str(request.config.rootpath)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while not (job / "run" / CHECKPOINT).exists():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    saved = job / "run" / CHECKPOINT
+    run_until_killed([*words, "--parameters", str(job / "job.py")], saved.exists)
     assert not (job / "run" / WEIGHTS).exists()
     assert train(job) == 0
     assert "training layer 1: going on from a checkpoint at window " in capfd.readouterr().out
@@ -104,21 +73,16 @@ def test_a_killed_training_goes_on_to_the_same_weights(job, whole, request, capf
 
 
 @pytest.fixture
-def after_two_batches(monkeypatch):
+def after_two_batches(monkeypatch, started_boards):
     """Do something to the software board once two batches are saved."""
-    started, start, shown = [], SoftwareBoard.start, board_training._shown
-
-    def remember(board):
-        started.append(board)
-        return start(board)
+    shown = board_training._shown
 
     def arm(harm):
         def showing(job, backend, lesson, course, *rest):
             if course.done == 2:
-                harm(started[-1].pid)
+                harm(started_boards[-1].pid)
             return shown(job, backend, lesson, course, *rest)
 
-        monkeypatch.setattr(SoftwareBoard, "start", remember)
         monkeypatch.setattr(board_training, "_shown", showing)
 
     return arm
@@ -164,8 +128,7 @@ def test_a_damaged_checkpoint_is_one_message(job, after_two_batches, capfd):
     after_two_batches(lambda _: signal.raise_signal(signal.SIGINT))
     assert train(job) == 130
     path = job / "run" / CHECKPOINT
-    with np.load(path) as found:
-        state = dict(found)
+    state = arrays(job, CHECKPOINT)
     for changed in (
         {"weights": state["weights"][..., :1]},
         {"weights": np.full_like(state["weights"], np.nan)},
@@ -183,7 +146,7 @@ def test_batches_are_runs_of_their_own(job, whole):
     """Cut into batches, the same windows teach nearly, but not quite, the same."""
     (job / "job.py").write_text(JOB)
     assert train(job) == 0
-    one, several = arrays(job, WEIGHTS)["weights"], whole["training"]["weights"]
+    one, several = learned(job)["weights"], whole["training"]["weights"]
     assert not np.array_equal(one, several) and np.abs(one - several).mean() < 0.1
 
 

@@ -160,5 +160,5 @@ def test_other_folders_are_not_taken_for_classes(tmp_path):
     assert class_folders.recognised(tmp_path)
     (tmp_path / "train-images-idx3-ubyte").touch()
     assert not class_folders.recognised(tmp_path)
-    with pytest.raises(DataError, match="or a sub-folder of pictures for each class"):
+    with pytest.raises(UsageError, match="or a sub-folder of pictures for each class"):
         load(tmp_path / "figures")

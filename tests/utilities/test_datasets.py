@@ -88,9 +88,10 @@ def test_a_folder_of_the_published_files_is_said_to_be_no_more_than_a_folder(tmp
 def test_a_missing_file_is_named_with_every_spelling_looked_for(tmp_path):
     folder = write_folder(tmp_path / "data")
     (folder / FILES[2]).unlink()
-    with pytest.raises(DataError, match=r"none of t10k-images-idx3-ubyte, t10k-images\.idx3-ubyte"):
+    spellings = r"t10k-images-idx3-ubyte, t10k-images\.idx3-ubyte"
+    with pytest.raises(UsageError, match=f"none of {spellings}"):
         datasets.load("mnist", directory=folder)
-    with pytest.raises(DataError, match="nowhere: is no folder"):
+    with pytest.raises(UsageError, match="nowhere: is no folder"):
         datasets.load("mnist", directory=tmp_path / "nowhere")
 
 
