@@ -27,13 +27,13 @@ from scipy.sparse import csr_matrix, vstack
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from spikingconvnet import zoo
-from spikingconvnet.algorithms.waves import Waves
 from spikingconvnet.classes.fully_connected import FullyConnectedModel
 from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.single_spike import LinearSVM
 from spikingconvnet.engine import decision, features, winner_take_all
 from spikingconvnet.engine.layers import ConvTrainer
 from spikingconvnet.engine.network import Network
+from spikingconvnet.engine.presentation import Presentation
 from spikingconvnet.utilities import datasets
 
 SEEDS = 3
@@ -108,28 +108,27 @@ def kernels(model: HostModel, images: np.ndarray, seed: int, kind: str) -> list[
     return found
 
 
-def answers(model: HostModel, train: Waves, labels: np.ndarray, test: Waves, seed: int) -> Any:
+def answers(shown: Presentation, labels: np.ndarray, test: np.ndarray) -> Any:
     """Teach the read-out; return its answers to the test images."""
-    settings = model.readout
-    rng = np.random.default_rng([seed, 1000])
+    settings, network = shown.readout, shown.network
+    rng = np.random.default_rng([shown.seed, 1000])
     if isinstance(settings, LinearSVM):
-        readout = features.fit_svm(train, labels, settings, rng)
-        return readout.predict(features.table(test, settings.features))
+        readout = features.fit_svm(shown.plain(), labels, settings, rng)
+        return readout.predict(features.table(network.run(test)[0], settings.features))
     classes = int(labels.max()) + 1
-    weights = decision.decision_weights(settings, train.shape, classes, rng)  # type: ignore[arg-type]
-    trainer = decision.decision_trainer(settings, train.shape, classes, weights, seed)  # type: ignore[arg-type]
-    for _ in range(settings.epochs):
-        trainer.run_epoch(train, labels)
-    return trainer.predict(test)
+    weights = decision.decision_weights(settings, shown.shape, classes, rng)
+    trainer = decision.decision_trainer(settings, shown.shape, classes, weights, shown.seed)
+    for epoch in range(settings.epochs):
+        trainer.run_epoch(shown.waves(epoch), labels)
+    return trainer.predict(network.run(test)[0])
 
 
 def convolutional(model: HostModel, data: Images, seed: int, kind: str) -> np.ndarray:
     """Return what a network with a read-out answers to the test images."""
     shape = data.train.shape[1:]
     network = Network(model, shape, kernels(model, data.train, seed, kind))
-    seen, _ = network.run(data.train)
-    asked, _ = network.run(data.test)
-    return np.asarray(answers(model, seen, data.labels, asked, seed))
+    shown = Presentation(network, data.train, model.readout, seed)
+    return np.asarray(answers(shown, data.labels, data.test))
 
 
 def fully_connected(model: FullyConnectedModel, data: Images, seed: int, kind: str) -> np.ndarray:

@@ -16,6 +16,7 @@ from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.single_spike import LinearSVM, SpikingConv, SpikingDecision
 from spikingconvnet.engine import decision, features
 from spikingconvnet.engine.ensembles import JointTrainer
+from spikingconvnet.engine.presentation import Presentation
 from spikingconvnet.errors import NotTrainedError, StorageError, UsageError
 from spikingconvnet.host_lesson import Lesson
 from spikingconvnet.job import READOUT, SVM_SCORE, bar, by_class, fingerprint
@@ -37,16 +38,16 @@ class Answers:
 class _Kind:
     """Hold how one kind of read-out is fitted and asked."""
 
-    fit: Callable[[Lesson, Waves, str, Weights], tuple[dict[str, Any], float]]
+    fit: Callable[[Lesson, Presentation, str], tuple[dict[str, Any], float]]
     ask: Callable[[Lesson, Waves, Mapping[str, Any]], Answers]
 
 
-def fit(held: Lesson, waves: Waves, name: str, weights: Weights) -> tuple[dict[str, Any], float]:
-    """Teach the read-out of the network `name` ("trained" or "control") with these weights.
+def fit(held: Lesson, shown: Presentation, name: str) -> tuple[dict[str, Any], float]:
+    """Teach the read-out of the network `name` ("trained" or "control") what it is shown.
 
     Returns the arrays that `ask` takes and the share of the training images it had right at last.
     """
-    return _KINDS[_kind(held.model)].fit(held, waves, name, weights)
+    return _KINDS[_kind(held.model)].fit(held, shown, name)
 
 
 def ask(held: Lesson, waves: Waves, saved: Mapping[str, Any]) -> Answers:
@@ -140,12 +141,12 @@ def _changes(was: Any, now: Any, name: str = "") -> Iterator[str]:
 # ---- linear --------------------------------------------------------------------------------------
 
 
-def _fit_svm(
-    held: Lesson, waves: Waves, _name: str, _weights: Weights
-) -> tuple[dict[str, Any], float]:
+def _fit_svm(held: Lesson, shown: Presentation, name: str) -> tuple[dict[str, Any], float]:
     settings = held.model.readout
     assert isinstance(settings, LinearSVM)
     labels = held.images.train_labels
+    with bar(f"features, {name}") as report:
+        waves = shown.plain(report)
     readout = features.fit_svm(waves, labels, settings, held.job.rng("svm"))
     seen = readout.predict(features.table(waves, settings.features))
     return readout.arrays(), metrics.accuracy(labels, seen)
@@ -189,15 +190,15 @@ def trainer(held: Lesson, shape: Any) -> decision.Trainer:
     return decision.decision_trainer(layer, shape, classes, weights, held.job.seed)
 
 
-def _teach(held: Lesson, waves: Waves, name: str, weights: Weights) -> tuple[dict[str, Any], float]:
+def _teach(held: Lesson, shown: Presentation, name: str) -> tuple[dict[str, Any], float]:
     """Teach a decision layer, saved after every epoch; go on where it was."""
-    layer, images = held.model.readout, held.images
+    layer, images, weights = held.model.readout, held.images, list(shown.network.weights)
     assert not isinstance(layer, LinearSVM)
     conv = taught_along(held, name)
     teacher = (
-        trainer(held, waves.shape)
+        trainer(held, shown.shape)
         if conv is None
-        else _joint_trainer(held, waves.shape, conv, weights[-1])
+        else _joint_trainer(held, shown.shape, conv, weights[-1])
     )
     wanted = checkpoints.identity(
         held.model.encoder, held.model.layers, layer, held.job.seed, fingerprint(weights),
@@ -209,10 +210,18 @@ def _teach(held: Lesson, waves: Waves, name: str, weights: Weights) -> tuple[dic
     labels = images.numbers(images.train_labels)
     with bar(title) as report:
         while teacher.epochs_done < layer.epochs:
-            teacher.run_epoch(waves, labels)
+            epoch = teacher.epochs_done
+            told = _shares(report, epoch, layer.epochs)
+            # Not given a name here, so that distorted waves are gone before the next are made.
+            teacher.run_epoch(shown.waves(epoch, told), labels)
             report(teacher.epochs_done / layer.epochs)
             checkpoints.save(held.job, checkpoint(name), wanted, teacher.state())
     return teacher.state(), teacher.history[-1].right
+
+
+def _shares(report: Callable[[float], None], epoch: int, epochs: int) -> Callable[[float], None]:
+    """Return a report of the share of an epoch that tells the share of all."""
+    return lambda share: report((epoch + share) / epochs)
 
 
 def _ask(held: Lesson, waves: Waves, part: Mapping[str, Any]) -> Answers:

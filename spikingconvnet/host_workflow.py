@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from spikingconvnet import checkpoints, host_figures, host_readouts, host_show, prediction
 from spikingconvnet.classes import deployability
 from spikingconvnet.classes.host_model import HostModel, Place
-from spikingconvnet.classes.single_spike import SpikingConv
+from spikingconvnet.classes.single_spike import DenseDecision, SpikingConv
 from spikingconvnet.engine.layers import ConvTrainer
 from spikingconvnet.engine.network import Network
+from spikingconvnet.engine.presentation import Presentation
 from spikingconvnet.errors import StorageError
 from spikingconvnet.host_lesson import ORIGIN, Lesson, lesson
 from spikingconvnet.job import (
@@ -132,16 +133,8 @@ def fit_readout(job: Job) -> None:
     arrays: dict[str, Any] = {}
     accuracy: dict[str, float] = {}
     for name, weights in sets.items():
-        joint = host_readouts.taught_along(held, name) is not None
-        with bar(f"features, {name}") as report:
-            frozen = len(held.model.layers) - 1 if joint else None
-            waves, spikes = Network(held.model, held.shape, weights).run(
-                held.images.train, frozen, report
-            )
-        fitted, accuracy[name] = host_readouts.fit(held, waves, name, weights)
+        fitted, accuracy[name] = _fit(held, name, weights)
         arrays.update({f"{name}_{part}": array for part, array in fitted.items()})
-        if name == "trained":
-            _tell_spikes(job, spikes)
     job.run.save_arrays(
         READOUT,
         **arrays,
@@ -162,6 +155,24 @@ def fit_readout(job: Job) -> None:
         f"read-out fitted to {len(held.images.train):,} images: training accuracy "
         f"{accuracy['trained']:.2%}, untrained control {accuracy['control']:.2%}"
     )
+
+
+def _fit(
+    held: Lesson, name: str, weights: list[NDArray[np.float64]]
+) -> tuple[dict[str, Any], float]:
+    """Fit the read-out of one network; return its arrays and its training accuracy."""
+    joint = host_readouts.taught_along(held, name) is not None
+    shown = Presentation(
+        Network(held.model, held.shape, weights),
+        held.images.train,
+        held.model.readout,
+        held.job.seed,
+        len(held.model.layers) - 1 if joint else None,
+    )
+    fitted, accuracy = host_readouts.fit(held, shown, name)
+    if name == "trained":
+        _tell_spikes(held.job, shown.spikes)
+    return fitted, accuracy
 
 
 def _history_table(histories: dict[str, NDArray[np.float64]]) -> str:
@@ -266,6 +277,11 @@ def describe(job: Job) -> None:
             f"threshold {layer.threshold:g}, {_learning(layer)}; gives {_by(output)}"
         )
     job.say(f"read-out  {model.readout!r}")
+    if isinstance(model.readout, DenseDecision) and model.readout.distorted_epochs:
+        job.say(
+            f"images    in the first {model.readout.distorted_epochs} of {model.readout.epochs} "
+            f"epochs, anew in each: {model.readout.distortion}"
+        )
     job.say(f"board     {deployability.verdict(model)}")
     for place in model.places(shape):
         if not job.run.has_weights(place.number):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from spikingconvnet.algorithms.indexing import Pair, Shape, as_int, as_pair
+from spikingconvnet.classes.distortion import Distortion
 from spikingconvnet.classes.neurons import check_number
 from spikingconvnet.classes.rules import (
     S2STDP,
@@ -308,13 +309,16 @@ class DenseDecision:
 
     The class is that of the neuron with the highest potential; with S2STDP, that whose earliest
     neurons are earliest on average. levels: when asked, weights taught by the paired rule are
-    rounded to k / levels of rule.w_max (None: they are not).
+    rounded to k / levels of rule.w_max (None: they are not). The training images are distorted in
+    all epochs but the last `clean_epochs`, which show them as they are.
     """
 
     per_class: int = 1
     rule: RewardSTDP | HitMissSTDP | PairedRule | S2STDP = field(default_factory=PairedRule)
     epochs: int = 8
     levels: int | None = None
+    distortion: Distortion = field(default_factory=Distortion)
+    clean_epochs: int = 0
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -323,6 +327,20 @@ class DenseDecision:
             raise ModelError("DenseDecision.levels: only of the paired rule (must be None)")
         as_int(self.per_class, "DenseDecision.per_class")
         as_int(self.epochs, "DenseDecision.epochs")
+        if not isinstance(self.distortion, Distortion):
+            raise ModelError(
+                f"DenseDecision.distortion: {self.distortion!r} (must be a Distortion)"
+            )
+        if as_int(self.clean_epochs, "DenseDecision.clean_epochs", 0) > self.epochs:
+            raise ModelError(
+                f"DenseDecision.clean_epochs: {self.clean_epochs} (must be at most the epochs, "
+                f"{self.epochs})"
+            )
+
+    @property
+    def distorted_epochs(self) -> int:
+        """Return how many epochs show distorted images: the first ones."""
+        return self.epochs - self.clean_epochs if self.distortion.changes else 0
 
 
 @dataclass(frozen=True)

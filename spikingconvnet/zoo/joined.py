@@ -4,11 +4,15 @@ joined: 7x7, 5x5 and 9x9 kernels on the pixels and 7x7 kernels on on- and off-ce
 local rules: the read-out is taught by the paired rule (joined_svm: an SVM). wide: twice as many
 9x9 kernels alone, and an SVM.
 Maps, windows and thresholds were chosen on the last 10,000 images of MNIST's training file, and so
-was it to go on learning for all images although most weights have settled.
+was it to go on learning for all images although most weights have settled. So were the distorted
+images that joined's decision layer is taught on, as it had 99.9 % of the images themselves right:
+there, after training on the other 50,000, 99.42 % on the mean of three seeds (with four distorted
+copies shown twice, then the images four times), 99.26 % without them.
 """
 
 from dataclasses import replace
 
+from spikingconvnet.classes.distortion import Distortion
 from spikingconvnet.classes.host_model import HostModel
 from spikingconvnet.classes.latency import TWO_DOGS, FilterBank, SideBySide, TimeToFirstSpike
 from spikingconvnet.classes.rules import VDSP, OrderSTDP, PairedRule
@@ -57,7 +61,13 @@ MODEL = HostModel(
             )
         ),
     ),
-    DenseDecision(per_class=1, rule=PairedRule(margin=30.0), epochs=8),
+    DenseDecision(
+        per_class=1,
+        rule=PairedRule(decay=0.85, margin=30.0),
+        epochs=12,
+        distortion=Distortion(degrees=10.0, scale=0.1, shear=0.1, elastic=1.0, smoothness=5.0),
+        clean_epochs=4,
+    ),
 )
 VARIANTS = {
     "wide": replace(
